@@ -1,0 +1,129 @@
+"""What an application writes: a class with a mailbox, `init`, `handle` and `terminate`."""
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+
+from eco_actor.runtime.mailbox import MailboxSpec
+from eco_actor.runtime.ref import Ref
+from eco_actor.runtime.restarts import NORMAL, Exit, Restart
+
+if TYPE_CHECKING:
+    from eco_actor.runtime.cell import Cell
+
+M = TypeVar("M")
+
+_DEFAULT: Final = -1.0  # "what the actor's class says"
+
+
+@dataclass(frozen=True, slots=True)
+class Down:
+    """The signal a watcher gets when an incarnation of the watched actor has ended.
+
+    `lost` is the message that it had in hand, if any: it will not be handled. What was queued
+    stays queued while the actor may come back (`ref.alive`).
+    """
+
+    ref: Ref[Any]
+    incarnation: int
+    reason: Exit
+    lost: object | None
+
+
+class Actor(Generic[M]):
+    """State that handles one message at a time, even across an `await`.
+
+    `handle` may be a plain `def` (runs inside the turn, must be short) or an `async def` (gets a
+    task for as long as it runs); so may `init` and `terminate`. An exception ends the incarnation;
+    the supervisor decides what comes next. The return value of `handle` answers an `ask`.
+
+    A subclass sets `mailbox`; the default holds 64 messages and refuses the 65th.
+    """
+
+    mailbox: ClassVar[MailboxSpec[Any]] = MailboxSpec(64)
+    interruptible: ClassVar[bool] = False  # whether a stop cancels a running async handler at once
+    shutdown: ClassVar[float | None] = 5.0  # see ChildSpec
+
+    _cell: "Cell"
+
+    def init(self) -> Any:
+        """Runs before the first message; when it raises, the actor has not started."""
+
+    def handle(self, message: M) -> Any:
+        """Deal with one message, or with a `Down` of an actor that this one watches."""
+        raise NotImplementedError(f"{type(self).__name__} handles no message")
+
+    def terminate(self, reason: Exit) -> Any:
+        """Runs at every end of an incarnation whose `init` succeeded, restarts included."""
+
+    def children(self) -> Iterable["Cell"]:
+        """The actors below this one, for inspection."""
+        return ()
+
+    @property
+    def ref(self) -> Ref[M]:
+        return self._cell
+
+    def stop(self, reason: Exit = NORMAL) -> None:
+        """End after the current message; what is still queued is lost unless a restart follows."""
+        self._cell.request_exit(reason)
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Ask for a `Down` at each end of *ref*'s incarnations; at once if it is dead already."""
+        self._cell.watch(ref)
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        self._cell.unwatch(ref)
+
+    def start_timer(self, key: str, delay: float, message: Any) -> None:
+        """Handle *message* in *delay* seconds; a timer of the same key is replaced.
+
+        Timers die with their incarnation, and do not count against the mailbox.
+        """
+        self._cell.start_timer(key, delay, message)
+
+    def cancel_timer(self, key: str) -> None:
+        self._cell.cancel_timer(key)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """How a supervisor starts, restarts and stops one child.
+
+    `shutdown`: seconds that a stop may take before the child is killed; None waits for ever, which
+    is right, and the default, for supervisors only: their children have bounds of their own.
+    """
+
+    name: str
+    factory: Callable[[], Actor[Any]]
+    restart: Restart = Restart.PERMANENT
+    shutdown: float | None = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name:
+            raise ValueError(
+                f"a child's name is a part of its path, without '/', not {self.name!r}"
+            )
+        if not callable(self.factory):
+            raise TypeError(f"child {self.name}: the factory is called to make the actor")
+        if not isinstance(self.restart, Restart):
+            kinds = ", ".join(kind.value for kind in Restart)
+            raise ValueError(f"child {self.name}: restart is one of {kinds}, not {self.restart!r}")
+        if self.shutdown is not None and not self.shutdown > 0:
+            raise ValueError(f"child {self.name}: shutdown is in seconds above 0, or None")
+
+
+def child(
+    name: str,
+    actor: Callable[..., Actor[Any]],
+    *args: Any,
+    restart: Restart = Restart.PERMANENT,
+    shutdown: float | None = _DEFAULT,
+    **kwargs: Any,
+) -> ChildSpec:
+    """A spec for `actor(*args, **kwargs)`, made anew for each incarnation."""
+    if shutdown is _DEFAULT:
+        shutdown = getattr(actor, "shutdown", Actor.shutdown)
+    factory = functools.partial(actor, *args, **kwargs) if args or kwargs else actor
+    return ChildSpec(name, factory, restart, shutdown)

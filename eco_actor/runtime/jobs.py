@@ -1,0 +1,51 @@
+"""The only place where tasks begin: an adapter over aiojobs, which owns them all.
+
+`Scheduler.spawn` is a coroutine, because a scheduler with a limit may have to wait for room. Turns
+are synchronous, so `Jobs` uses a scheduler without a limit, whose `spawn` never suspends, and
+drives it by hand. The bound on the number of jobs is elsewhere: an actor has at most one.
+"""
+
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from aiojobs import Scheduler
+
+log = logging.getLogger(__name__)
+
+
+class Jobs:
+    """Starts coroutines as named tasks that end with this owner at the latest.
+
+    An exception that escapes a job is logged with the job's name; nobody waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._scheduler = Scheduler(limit=None, exception_handler=_report)
+
+    def __len__(self) -> int:
+        return len(self._scheduler)
+
+    def spawn(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        """Start *coro* as a task called *name*, at the next iteration of the loop.
+
+        RuntimeError after `close`; *coro* is then closed, never awaited.
+        """
+        spawning = self._scheduler.spawn(coro, name=name)
+        try:
+            spawning.send(None)
+        except StopIteration:
+            return
+        except BaseException:
+            coro.close()
+            raise
+        spawning.close()
+        raise RuntimeError("aiojobs suspended in spawn although its scheduler has no limit")
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait for it; jobs that will not end are logged."""
+        await self._scheduler.close()
+
+
+def _report(scheduler: Scheduler, context: dict[str, Any]) -> None:
+    log.error("%s: %r", context.get("message"), context.get("job"), exc_info=context["exception"])

@@ -1,0 +1,90 @@
+"""One tree of actors on one loop: its root, its clock, its tasks and its dead letters."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Final, Self
+
+from eco_actor.runtime.actor import ChildSpec
+from eco_actor.runtime.cell import Cell, halt
+from eco_actor.runtime.dispatcher import Dispatcher
+from eco_actor.runtime.jobs import Jobs
+from eco_actor.runtime.ref import Ref
+from eco_actor.runtime.restarts import SHUTDOWN, Exit
+
+log = logging.getLogger(__name__)
+
+DEAD_LETTERS_LOGGED: Final = 10
+"""Dead letters a system writes to the log; the rest is only counted."""
+
+SHOWN: Final = 200
+"""Characters of a message that a log line shows."""
+
+
+class System:
+    """`async with System(spec) as system:` starts the root and stops it again, in order.
+
+    Several systems may run in one loop; they share nothing.
+    """
+
+    def __init__(self, root: ChildSpec) -> None:
+        self._spec = root
+        self._root: Cell | None = None
+        self.dead_letters = 0
+
+    async def __aenter__(self) -> Self:
+        self.loop = asyncio.get_running_loop()
+        self.dispatcher = Dispatcher(self.loop)
+        self.jobs = Jobs()
+        self._ended: asyncio.Future[Exit] = self.loop.create_future()
+        self._root = Cell(self, f"/{self._spec.name}", self._spec, self._root_ended)
+        try:
+            await self._root.start()
+        except BaseException:
+            self._root.bury()
+            await self.jobs.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._root is not None
+        await halt([self._root], SHUTDOWN)
+        self._root.bury()
+        await self.jobs.close()
+
+    def _root_ended(self, cell: Cell, reason: Exit) -> None:
+        cell.bury()
+        if not self._ended.done():
+            self._ended.set_result(reason)
+
+    async def wait_ended(self) -> Exit:
+        """Wait until the root has ended by itself: its restart budget is spent, or it crashed."""
+        return await asyncio.shield(self._ended)
+
+    def dead_letter(self, cell: Cell, message: object, why: str) -> None:
+        """Count, and at first log, a message that nobody will handle."""
+        self.dead_letters += 1
+        if self.dead_letters <= DEAD_LETTERS_LOGGED:
+            log.warning("%s: dead letter (%s): %.*s", cell.path, why, SHOWN, repr(message))
+
+    def find(self, path: str) -> Ref[Any] | None:
+        """The living actor at *path*, if there is one."""
+        return next((cell for cell in self._walk() if cell.path == path), None)
+
+    def tree(self) -> list[dict[str, object]]:
+        """Every living actor, parents before their children, in start order."""
+        return [cell.snapshot() for cell in self._walk()]
+
+    def _walk(self) -> Iterator[Cell]:
+        waiting = [self._root] if self._root is not None else []
+        while waiting:
+            cell = waiting.pop()
+            yield cell
+            if cell.actor is not None:
+                waiting.extend(reversed(list(cell.actor.children())))
