@@ -1,0 +1,6 @@
+"""From the log to a client: what it is told, at its own pace, however it is connected.
+
+frames        events and control messages as SSE bytes, pure
+subscription  a place in the log and a bounded mailbox, under the rule that the client chose
+connection    the actor that drains a subscription into a transport
+"""

@@ -61,6 +61,10 @@ class Actor(Generic[M]):
         """The actors below this one, for inspection."""
         return ()
 
+    def child(self, name: str) -> "Cell | None":
+        """The child called *name*, if there is one."""
+        return None
+
     @property
     def ref(self) -> Ref[M]:
         return self._cell

@@ -140,6 +140,11 @@ class Mailbox(Generic[M]):
         """The greatest depth so far."""
         return max(self._high_water, len(self))
 
+    @property
+    def blocked(self) -> bool:
+        """Whether whoever can wait has to: full, under the rule buffer."""
+        return self.overflow is Overflow.BUFFER and len(self) >= self.capacity
+
     def offer(self, message: M) -> Outcome:
         """Put *message* in, or do what the rule says; never raises, never waits."""
         queue = self._queue

@@ -79,12 +79,11 @@ class Ref(ABC, Generic[M]):
         Waiters go first in, first out. ActorDead as soon as the actor ends for good. Cancelled
         while waiting: the message was not accepted.
         """
-        if not self._waiters:
+        if not (self._waiters or self.mailbox.blocked) or not self.alive:
             outcome = self.tell(message)
             if outcome is _DEAD:
                 raise ActorDead(self.path, "it has ended, the message was not accepted")
-            if outcome is not Outcome.FULL:
-                return outcome
+            return outcome
         if self._waiters is None:
             self._waiters = deque()
         admitted: asyncio.Future[Outcome] = self._loop.create_future()

@@ -69,6 +69,9 @@ class Supervisor(Actor[_ChildEnded]):
     def children(self) -> Iterable[Cell]:
         return self._cells.values()
 
+    def child(self, name: str) -> Cell | None:
+        return self._cells.get(name)
+
     async def init(self) -> None:
         for spec in self._specs:
             cell = self._cell.child(spec, self._child_ended)
@@ -161,8 +164,14 @@ class DynamicSupervisor(Actor[Any]):
     def children(self) -> Iterable[Cell]:
         return self._cells.values()
 
+    def child(self, name: str) -> Cell | None:
+        return self._cells.get(name)
+
     def __len__(self) -> int:
         return len(self._cells)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._cells
 
     def start_child_nowait(self, spec: ChildSpec) -> Ref[Any]:
         """Start a child whose `init` is a plain def; it runs when this returns.
@@ -178,6 +187,11 @@ class DynamicSupervisor(Actor[Any]):
         cell.start_nowait()
         self._cells[spec.name] = cell
         return cell
+
+    def stop_children(self, reason: Exit = SHUTDOWN) -> None:
+        """Ask all children to end, at once, without waiting for them."""
+        for cell in list(self._cells.values()):
+            cell.request_exit(reason)
 
     def _child_ended(self, cell: Cell, reason: Exit) -> None:
         while should_restart(cell.spec.restart, reason):

@@ -4,13 +4,12 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from eco_actor.runtime.actor import ChildSpec
 from eco_actor.runtime.cell import Cell, halt
 from eco_actor.runtime.dispatcher import Dispatcher
 from eco_actor.runtime.jobs import Jobs
-from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import SHUTDOWN, Exit
 
 log = logging.getLogger(__name__)
@@ -73,9 +72,14 @@ class System:
         if self.dead_letters <= DEAD_LETTERS_LOGGED:
             log.warning("%s: dead letter (%s): %.*s", cell.path, why, SHOWN, repr(message))
 
-    def find(self, path: str) -> Ref[Any] | None:
+    def find(self, path: str) -> Cell | None:
         """The living actor at *path*, if there is one."""
-        return next((cell for cell in self._walk() if cell.path == path), None)
+        root, *names = path.strip("/").split("/")
+        cell = self._root if root == self._spec.name else None
+        for name in names:
+            actor = cell.actor if cell is not None else None
+            cell = actor.child(name) if actor is not None else None
+        return cell
 
     def tree(self) -> list[dict[str, object]]:
         """Every living actor, parents before their children, in start order."""

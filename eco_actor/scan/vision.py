@@ -1,12 +1,15 @@
 """What the vision stage asks of a back end: pixels in, a verdict out, or an honest "unsure"."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Pixels = NDArray[np.uint8]
+    Pixels: TypeAlias = NDArray[np.uint8]
+else:  # a server without vision does not load numpy
+    Pixels = Any
 """An upright RGB picture, shape (height, width, 3), at most 768 pixels on its longer side."""
 
 

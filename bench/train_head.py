@@ -1,0 +1,53 @@
+"""Trains the material head on a folder of photos, one sub-folder a class.
+
+    python -m bench.train_head --photos DIR [--folds 5] [--out FILE]
+
+Prints one JSON line with the cross-validated figures, then fits on all photos and writes the head.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from eco_actor.scan.head_training import cross_validate, extract, fit, split, split_by_runs
+from eco_actor.scan.lite0 import HEAD_FILE, Network
+from eco_actor.scan.model_cache import WEIGHTS_SHA256, default_cache_dir, ensure_model
+
+CITATION: Final = "M. Yang, G. Thung: Classification of Trash for Recyclability Status, 2016 (MIT)"
+
+
+def main() -> int:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data" / "trashnet"
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument(
+        "--photos", type=Path, default=Path(os.environ.get("ECO_TRASHNET") or beside)
+    )
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=HEAD_FILE)
+    parser.add_argument("--cache-dir", type=Path, default=default_cache_dir())
+    options = parser.parse_args()
+    features, labels = extract(options.photos, Network(ensure_model(options.cache_dir)))
+    figures = cross_validate(features, labels, split(labels, options.folds, options.seed))
+    figures["by_runs"] = cross_validate(features, labels, split_by_runs(labels, options.folds))
+    del figures["by_runs"]["per_class"]
+    print(json.dumps(figures))
+    provenance = {
+        "data": "TrashNet",
+        "cite": CITATION,
+        "weights_sha256": WEIGHTS_SHA256,
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "folds": options.folds,
+        "seed": options.seed,
+        "cross_validation": figures,
+    }
+    fit(features, labels, json.dumps(provenance)).save(options.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""The composition root: what the server is made of, and its supervision tree, top to bottom."""
+
+import fcntl
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from eco_actor.config import Config, ConfigError
+from eco_actor.eventlog import Durability, EventLog, SqliteStore
+from eco_actor.eventlog.owner import LogOwner
+from eco_actor.runtime import ChildSpec, DynamicSupervisor, Strategy, Supervisor, System, child
+from eco_actor.scan.admission import Admission
+from eco_actor.scan.options import Options
+from eco_actor.scan.picture import BadPicture, Picture
+from eco_actor.scan.recovery import Recovery
+from eco_actor.scan.rules import RuleBook
+from eco_actor.scan.scan import Pipeline
+from eco_actor.scan.stages import stages
+from eco_actor.scan.state import ScanState
+from eco_actor.scan.tables import TABLES
+from eco_actor.scan.views import Views
+from eco_actor.scan.vision import Classifier
+from eco_actor.scan.workers import Pool, pool_spec
+from eco_actor.web.operations import OperationRoutes
+from eco_actor.web.pages import PageRoutes
+from eco_actor.web.scans import ScanRoutes
+from eco_actor.web.server import Address, HttpServer
+from eco_actor.web.streams import StreamRoutes
+
+ROOT: Final = "eco"
+
+
+class Eco:
+    """The parts of one server and their tree. `running` starts it, with or without HTTP."""
+
+    def __init__(self, config: Config, classifier: Classifier | None) -> None:
+        self.config = config
+        self.address = Address(config.host, config.port)
+        self.book = RuleBook.load()
+        self.log = EventLog(_store(config))
+        self.views = Views(self.log)
+        self.threads = ThreadPoolExecutor(config.vision_workers + 1, "eco-work")
+        # A pool can hold every scan that is admitted: work going down is never refused.
+        self.pools = {
+            stage.name: Pool(stage, capacity=config.max_scans)
+            for stage in stages(self.book, classifier, config.vision_workers)
+        }
+        self.admission = Admission(
+            Pipeline(self.log, self.pools),
+            self._dynamic("work", "scans"),
+            _decoder(classifier),
+            self.threads,
+            config.max_decodes,
+        )
+        self.has_vision = classifier is not None
+        self._system: System | None = None
+
+    def tree(self, *, http: bool) -> ChildSpec:
+        """Who is started, restarted and stopped with whom."""
+        config = self.config
+        pools = [pool_spec(pool, self.threads) for pool in self.pools.values()]
+        work = [
+            child("pipeline", Supervisor, pools),
+            child("scans", DynamicSupervisor, config.max_scans),
+            child("recovery", Recovery, self.log, self.admission, self.views),
+            child("connections", DynamicSupervisor, config.max_connections),
+        ]
+        everything = [
+            child("store", LogOwner, self.log),
+            child("work", Supervisor, work, Strategy.REST_FOR_ONE),
+            child(
+                "http", HttpServer, self.address, self._routes, self._dynamic("work", "connections")
+            ),
+        ]
+        return child(
+            ROOT, Supervisor, everything if http else everything[:-1], Strategy.ONE_FOR_ALL
+        )
+
+    @asynccontextmanager
+    async def running(self, *, http: bool) -> AsyncIterator[System]:
+        """Start everything, and stop it in reverse. StartFailed when a part cannot start."""
+        try:
+            async with System(self.tree(http=http)) as self._system:
+                yield self._system
+        finally:
+            self._system = None
+            self.threads.shutdown(wait=False, cancel_futures=True)
+
+    async def scan(self, picture: bytes, *, lang: str = "ko") -> ScanState:
+        """Scan one picture and wait for its answer. Busy, BadPicture, StoreError."""
+        task_id = await self.admission.submit(picture, Options(lang=lang))
+        state = await self.views.wait_answer(task_id, timeout=3600)
+        assert state is not None, "the stages have deadlines of their own"
+        return state
+
+    def _routes(self, app: web.Application) -> None:
+        ScanRoutes(
+            self.admission,
+            self.views,
+            self.book,
+            vision=self.has_vision,
+            sync_wait_s=self.config.sync_wait_s,
+        ).add_to(app)
+        StreamRoutes(self.log, self.views, self._dynamic("work", "connections")).add_to(app)
+        OperationRoutes(self.log, self._actors).add_to(app)
+        PageRoutes().add_to(app)
+
+    def _actors(self) -> list[dict[str, object]]:
+        return self._system.tree() if self._system is not None else []
+
+    def _dynamic(self, *names: str) -> Callable[[], DynamicSupervisor | None]:
+        """Finds a dynamic supervisor each time anew: a restart replaces it."""
+        path = "/".join((ROOT, *names))
+
+        def find() -> DynamicSupervisor | None:
+            cell = self._system.find(path) if self._system is not None else None
+            actor = cell.actor if cell is not None else None
+            return actor if isinstance(actor, DynamicSupervisor) else None
+
+        return find
+
+
+def _store(config: Config) -> SqliteStore:
+    if config.durability is Durability.OFF:
+        return SqliteStore(None, Durability.OFF, [TABLES])
+    return SqliteStore(config.data_dir / "eco.db", config.durability, [TABLES])
+
+
+def _decoder(classifier: Classifier | None) -> Callable[[bytes], Picture]:
+    """Decoding needs what only vision needs: a server without it does not load it."""
+    if classifier is None:
+        return _cannot_look
+    from eco_actor.scan.decode import decode
+
+    return decode
+
+
+def _cannot_look(body: bytes) -> Picture:
+    raise BadPicture("this server does not look at pictures")
+
+
+def load_classifier(config: Config) -> Classifier | None:
+    """The vision back end, warm; None when it is off. Blocks for some tenths of a second.
+
+    ModelUnavailable when the model can be neither found nor made.
+    """
+    if not config.vision:
+        return None
+    from eco_actor.scan.lite0 import Lite0
+
+    return Lite0.load()
+
+
+def lock(data_dir: Path) -> Any:
+    """Make *data_dir* and keep others out of it until the returned file is closed. ConfigError."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        held = (data_dir / "lock").open("a+")
+    except OSError as error:
+        raise ConfigError(f"data directory {data_dir}: {error.strerror}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        held.close()
+        raise ConfigError(f"data directory {data_dir} is in use by another server") from error
+    return held

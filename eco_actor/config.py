@@ -1,0 +1,81 @@
+"""Everything that can be set, with its default, its bound and its unit; read once at the start."""
+
+import os
+from dataclasses import dataclass, fields
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Self
+
+from eco_actor.eventlog import Durability
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be; the text names it and says what would do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Settings of one server; `from_env` reads each from `ECO_` + its name in capitals, too."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080  # 0 picks a free one
+    insecure: bool = False  # whether an address that others can reach is meant
+    data_dir: Path = Path("data")
+    durability: Durability = Durability.FULL
+    vision: bool = True
+    log_level: str = "info"
+
+    max_scans: int = 256  # under way at a time; one more is answered 503
+    max_decodes: int = 32  # pictures that wait to be decoded, or are
+    max_connections: int = 10_000
+    vision_workers: int = 1
+    sync_wait_s: float = 30.0  # how long a POST with realtime=false waits for its answer
+
+    def __post_init__(self) -> None:
+        for name in ("max_scans", "max_decodes", "max_connections", "vision_workers"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is at least 1, not {getattr(self, name)}")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port is 0 to 65535, not {self.port}")
+        if not self.sync_wait_s > 0:
+            raise ConfigError(f"sync_wait_s is above 0, not {self.sync_wait_s}")
+        if not (self.insecure or _is_loopback(self.host)):
+            raise ConfigError(
+                f"{self.host} can be reached from other machines, and nothing is protected by a"
+                " secret yet: use a loopback address behind a proxy, or --insecure if you mean it"
+            )
+
+    @classmethod
+    def from_env(cls, **given: Any) -> Self:
+        """What is *given*, else what the environment says, else the defaults. ConfigError."""
+        values = {name: value for name, value in given.items() if value is not None}
+        for field in fields(cls):
+            text = os.environ.get(f"ECO_{field.name.upper()}")
+            if text is not None and field.name not in values:
+                values[field.name] = _parse(field.name, text, field.default)
+        return cls(**values)
+
+
+def _parse(name: str, text: str, default: Any) -> Any:
+    try:
+        match default:
+            case bool():
+                return {
+                    "1": True,
+                    "true": True,
+                    "on": True,
+                    "0": False,
+                    "false": False,
+                    "off": False,
+                }[text.lower()]
+            case _:
+                return type(default)(text)
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"ECO_{name.upper()} cannot be {text!r}") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

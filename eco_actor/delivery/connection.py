@@ -1,0 +1,145 @@
+"""One client's connection: an actor that takes from its subscription and writes to its transport.
+
+It has no task while there is nothing to write. A client that does not read holds up its own
+connection, nobody else's: what is meant for it waits in its subscription, and a write that makes no
+progress for `PATIENCE` seconds ends it.
+"""
+
+import asyncio
+import logging
+import random
+from enum import Enum
+from typing import Final, Protocol
+
+from eco_actor.delivery.frames import COMMENT, Bye, sse_bye, sse_control, sse_event, sse_retry
+from eco_actor.delivery.subscription import Subscription
+from eco_actor.eventlog import Resume
+from eco_actor.runtime import Actor, Exit, ExitKind, MailboxSpec, Overflow
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT: Final = 15.0
+"""Seconds of silence after which a comment shows that the connection lives."""
+
+PATIENCE: Final = 20.0
+"""Seconds that a write may take without the client reading any of it."""
+
+RETRY_MS: Final = 2000
+"""What a client waits before it reconnects, when nothing is said."""
+
+SPREAD_MS: Final = 5000
+"""After a stop, clients are told to come back at moments spread over this time."""
+
+FAREWELL: Final = 1.0
+"""Seconds that saying goodbye may take: a client that does not read is not waited for."""
+
+
+class Transport(Protocol):
+    """The way to one client."""
+
+    async def write(self, data: bytes) -> None:
+        """Send; waits while the client does not read. ConnectionError once it is gone."""
+
+    def close(self) -> None:
+        """No more is written; harmless when repeated."""
+
+
+class Signal(Enum):
+    WAKE = "there is something to take"
+    BEAT = "it has been silent for a while"
+    GONE = "the client is gone"
+
+
+class Connection(Actor[Signal]):
+    """Serves one subscription as Server-Sent Events, until its channel or the client ends."""
+
+    # Each signal waits at most once, so two places hold all that a tell can bring.
+    mailbox = MailboxSpec(2, Overflow.COALESCE, key=lambda signal: signal)
+
+    def __init__(self, transport: Transport, subscription: Subscription) -> None:
+        self._transport = transport
+        self._subscription = subscription
+        self._opening: bytes = b""
+        self._bye: Bye | None = None
+
+    def init(self) -> None:
+        self._opening = sse_retry(RETRY_MS) + _open(self._subscription)
+        self._subscription.open(self._wake)
+        self._wake()
+
+    def _wake(self) -> None:
+        self.ref.tell(Signal.WAKE)
+
+    async def handle(self, message: Signal) -> None:
+        try:
+            match message:
+                case Signal.WAKE:
+                    await self._drain()
+                case Signal.BEAT:
+                    await self._write(COMMENT)
+                case Signal.GONE:
+                    self.stop()
+        except ConnectionError:
+            self.stop()
+        except TimeoutError:
+            self._end(Bye.SLOW_CONSUMER)
+
+    async def _drain(self) -> None:
+        while True:
+            events = await self._subscription.take()
+            data = self._opening + b"".join(map(sse_event, events))
+            self._opening = b""
+            over = bool(events) and events[-1].final
+            if over:
+                data += sse_bye(Bye.COMPLETE, RETRY_MS)
+            if data:
+                await self._write(data)
+            if over:
+                self._end(Bye.COMPLETE)
+            if over or not events:
+                return
+
+    async def _write(self, data: bytes) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self._transport.write(data)
+        self.start_timer("heartbeat", HEARTBEAT, Signal.BEAT)
+
+    def _end(self, bye: Bye) -> None:
+        self._bye = bye
+        self.stop()
+
+    async def terminate(self, reason: Exit) -> None:
+        self._subscription.close()
+        if reason.kind is ExitKind.SHUTDOWN:
+            await self._say_goodbye()
+        self._transport.close()
+
+    async def _say_goodbye(self) -> None:
+        retry_ms = RETRY_MS + random.randrange(SPREAD_MS)
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await self._transport.write(sse_bye(Bye.GOING_AWAY, retry_ms))
+        except (ConnectionError, TimeoutError):
+            pass
+
+
+def _open(subscription: Subscription) -> bytes:
+    """The first control event, and a gap where the client's place in history is no longer known."""
+    begins = subscription.begins
+    told = {
+        "cursor": str(begins),
+        "resume": subscription.resume.value,
+        "overflow": subscription.mailbox.overflow.value,
+        "capacity": subscription.mailbox.capacity,
+    }
+    opening = sse_control("open", told, begins)
+    if subscription.resume is Resume.RESET:
+        gap = {
+            "channel": subscription.channel,
+            "from": str(begins),
+            "to": str(begins),
+            "dropped": 0,
+            "reason": Resume.RESET.value,
+        }
+        opening += sse_control("gap", gap, begins)
+    return opening

@@ -1,0 +1,88 @@
+"""Events, before and after they have a place in the log, and cursors, which name such a place."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+EARLIEST: Final = "earliest"
+
+_CURSOR: Final = re.compile(r"([0-9a-zA-Z]{1,16})-([0-9a-f]{1,15})")
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in the log: "everything up to and including `position`, as of `epoch`".
+
+    Opaque to clients, and the same string on every transport. An epoch ends where history may have
+    been reissued, so a position alone would not tell an event from another that took its place.
+    """
+
+    epoch: str
+    position: int
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.position:x}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor | None":
+        """The cursor that *text* spells, or None."""
+        found = _CURSOR.fullmatch(text)
+        return cls(found[1], int(found[2], 16)) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event that wants a place in the log.
+
+    `data` holds what JSON can hold. `at_ms` is wall time, milliseconds since 1970. `opens` marks
+    the first event of its channel, `final` the last; `terminal` ones are never dropped.
+    """
+
+    channel: str
+    data: Mapping[str, Any]
+    at_ms: int
+    opens: bool = False
+    terminal: bool = False
+    final: bool = False
+
+
+class Event:
+    """An event at its place in the log; immutable, shared by everybody who is shown it.
+
+    `frames` keeps what encoders made of it, by format: an event is encoded once, not per client.
+    """
+
+    __slots__ = (
+        "at_ms",
+        "channel",
+        "cursor",
+        "data",
+        "final",
+        "frames",
+        "opens",
+        "position",
+        "terminal",
+    )
+
+    def __init__(self, draft: Draft, position: int, epoch: str) -> None:
+        self.channel = draft.channel
+        self.position = position
+        self.cursor = Cursor(epoch, position)
+        self.data = draft.data
+        self.at_ms = draft.at_ms
+        self.opens = draft.opens
+        self.terminal = draft.terminal
+        self.final = draft.final
+        self.frames: dict[str, bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"<Event {self.cursor} {self.channel}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events in position order. `upto`: nothing else of these channels lies up to there."""
+
+    events: list[Event]
+    upto: int

@@ -1,0 +1,144 @@
+"""The door: a scan is either accepted whole, durably, and under way, or nothing of it remains."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import Final
+
+from eco_actor.eventlog import StoreError, StoreFull, Write
+from eco_actor.runtime import DynamicSupervisor, Restart, child
+from eco_actor.scan.options import Options
+from eco_actor.scan.picture import Picture
+from eco_actor.scan.scan import Cancel, Pipeline, Scan, first_event
+from eco_actor.scan.state import ScanState
+from eco_actor.scan.tables import ADD_PICTURE, ADD_SCAN
+from eco_actor.scan.vision import Pixels
+
+log = logging.getLogger(__name__)
+
+TASK_ID_BYTES: Final = 16
+
+
+class Busy(Exception):
+    """No room for another scan, picture to decode, or write: nothing was accepted."""
+
+
+class Admission:
+    """Accepts scans while fewer than `max_scans` are under way, and starts them.
+
+    `decode` runs in *threads*; at most `max_decodes` pictures wait for it or are in it.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        scans: Callable[[], DynamicSupervisor | None],
+        decode: Callable[[bytes], Picture],
+        threads: Executor,
+        max_decodes: int,
+    ) -> None:
+        self._pipeline = pipeline
+        self._scans = scans
+        self._decode = decode
+        self._threads = threads
+        self._max_decodes = max_decodes
+        self._decoding = 0
+        self._reserved = 0  # accepted in memory, not yet durable
+
+    async def submit(self, body: bytes | None, options: Options) -> str:
+        """Accept a scan of the picture in *body*, or of the category in *options*; its task id.
+
+        It is durable and started when this returns. Busy, BadPicture or StoreError: it never was.
+        Cancelled after it was on its way to the disk, it goes on without the caller.
+        """
+        if not self.has_room():
+            raise Busy("as many scans as this server takes are under way")
+        self._reserved += 1
+        try:
+            picture = await self.decode(body) if body is not None else None
+            accepted = self._accept(picture, options)
+        except BaseException:
+            self._reserved -= 1
+            raise
+        return await accepted
+
+    def _accept(self, picture: Picture | None, options: Options) -> "asyncio.Future[str]":
+        """Queue the acceptance; the place is reserved until it is decided."""
+        task_id = secrets.token_urlsafe(TASK_ID_BYTES)
+        at_ms = self._pipeline.now_ms()
+        draft = first_event(task_id, at_ms)
+        writes = [Write(ADD_SCAN, (task_id, at_ms, options.pack()))]
+        if picture is not None:
+            writes.append(Write(ADD_PICTURE, (task_id, picture.jpeg)))
+        accepted: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def durable(events: Sequence[object], error: StoreError | None) -> None:
+            # Here, and not in the caller's task, which may be cancelled at any moment: from the
+            # commit on the scan exists.
+            self._reserved -= 1
+            if error is None:
+                state = ScanState.fold([draft.data])
+                self.start(task_id, options, picture.pixels if picture else None, state)
+            if not accepted.cancelled():
+                if error is None:
+                    accepted.set_result(task_id)
+                else:
+                    accepted.set_exception(error)
+
+        try:
+            self._pipeline.log.append([draft], writes, durable)
+        except StoreFull as error:
+            raise Busy(error.reason) from error
+        return accepted
+
+    def cancel(self, task_id: str) -> bool:
+        """Ask a running scan to end as cancelled; False when it is not under way any more."""
+        scans = self._scans()
+        cell = scans.child(task_id) if scans is not None else None
+        return cell is not None and cell.tell(Cancel()).accepted
+
+    def running(self, task_id: str) -> bool:
+        scans = self._scans()
+        return scans is not None and task_id in scans
+
+    def has_room(self) -> bool:
+        scans = self._scans()
+        return scans is not None and len(scans) + self._reserved < scans.max_children
+
+    async def decode(self, body: bytes) -> Picture:
+        """Decode in a thread. Busy when too many wait already, BadPicture."""
+        if self._decoding >= self._max_decodes:
+            raise Busy("too many pictures are waiting to be decoded")
+        self._decoding += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, self._decode, body)
+        finally:
+            self._decoding -= 1
+
+    def start(
+        self, task_id: str, options: Options, pixels: Pixels | None, state: ScanState
+    ) -> None:
+        """Let a scan that is in the log go on from its next step.
+
+        Should that fail, because the supervisor of the scans is just restarting, the scan is left
+        to the recovery that follows such a restart.
+        """
+        scans = self._scans()
+        spec = child(
+            task_id,
+            Scan,
+            task_id,
+            options,
+            pixels,
+            state,
+            self._pipeline,
+            restart=Restart.TEMPORARY,
+        )
+        try:
+            if scans is not None:
+                scans.start_child_nowait(spec)
+        except Exception:
+            log.exception("scan %s could not be started, it is left to recovery", task_id)

@@ -1,0 +1,29 @@
+"""What a client may say about a scan besides the picture; kept with the scan as it was said."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import msgpack
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Checked before it gets here: the names exist in the rules.
+
+    `category` is the user's own choice, which vision does not question; `tags` are conditions.
+    """
+
+    lang: str = "ko"
+    category: str | None = None
+    tags: tuple[str, ...] = ()
+    user_input: str | None = None
+
+    def pack(self) -> bytes:
+        packed: bytes = msgpack.packb(asdict(self))
+        return packed
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> Self:
+        fields: dict[str, Any] = msgpack.unpackb(packed)
+        fields["tags"] = tuple(fields["tags"])
+        return cls(**fields)

@@ -1,0 +1,290 @@
+"""Which bin a thing goes to and how, from `rules.json`: pure look-ups, the same answer every time.
+
+A category has one home bin and its steps. A condition tag (soiled, broken, ...) may have an effect
+on a category: it puts steps before (`first`) or after (`last`) the others, or it replaces `steps`,
+and with `bin` it sends the thing elsewhere. When several tags would replace the steps, the one that
+stands first in the file's `tag_priority` decides alone. Steps that weaker tags add are dropped once
+the thing leaves its home bin (rinsing is pointless for the general waste bag) unless their effect
+says `always` (wrapping a blade never is).
+
+Local rules are overlays: JSON merge patches (RFC 7396: mappings merge, `null` removes, all else
+replaces) laid over the national file in the order national, region, site. What an answer was made
+of decides its `layer`: the most local of the parts that were used.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import ClassVar
+
+from eco_actor.scan.data_reader import LANGUAGES, InvalidData, Text, Texts
+from eco_actor.scan.rules_file import (
+    LAYERS,
+    Category,
+    Effect,
+    Elsewhere,
+    Rules,
+    merge,
+    read_rules,
+    validate,
+)
+
+__all__ = (
+    "LANGUAGES",
+    "LAYERS",
+    "InvalidData",
+    "Rule",
+    "RuleBook",
+    "UnknownCategory",
+    "UnknownChoice",
+    "UnknownLanguage",
+    "UnknownTag",
+    "check_language",
+    "validate",
+)
+
+Part = tuple[str, ...]
+"""Where in a rules file an overlay may speak: ("bins", id), ("categories", id[, tag])."""
+
+
+class UnknownChoice(ValueError):
+    """The caller named something that the rules do not have; `kind` and `value` say what."""
+
+    kind: ClassVar[str] = "choice"
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"unknown {self.kind}: {value!r}")
+        self.value = value
+
+
+class UnknownCategory(UnknownChoice):
+    kind = "category"
+
+
+class UnknownTag(UnknownChoice):
+    kind = "tag"
+
+
+class UnknownLanguage(UnknownChoice):
+    kind = "lang"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What to do with one thing, in one language.
+
+    `bin` is the bin's name for people; `bin_id`, `bin_color` (#rrggbb) and `bin_shape` (an icon's
+    name, unique per bin, so that colour is never the only sign) are for the screen. `moved` is
+    true when a condition sends the thing to another bin than its category's own.
+    """
+
+    bin_id: str
+    bin: str
+    bin_color: str
+    bin_shape: str
+    steps: tuple[str, ...]
+    not_these: tuple[str, ...]
+    why: str
+    layer: str
+    source: str | None
+    moved: bool
+
+    def to_wire(self) -> dict[str, object]:
+        """The `rule` object of a scan's result, JSON types only."""
+        return {
+            "bin": self.bin,
+            "bin_id": self.bin_id,
+            "bin_color": self.bin_color,
+            "bin_shape": self.bin_shape,
+            "steps": list(self.steps),
+            "not_these": list(self.not_these),
+            "why": self.why,
+            "layer": self.layer,
+            "source": self.source,
+        }
+
+
+def check_language(lang: str) -> None:
+    """Raise UnknownLanguage unless texts exist in *lang*."""
+    if lang not in LANGUAGES:
+        raise UnknownLanguage(lang)
+
+
+class RuleBook:
+    """The rules of one place, read once and never changed; safe to share between threads."""
+
+    def __init__(self, rules: Rules, origins: Mapping[Part, str]) -> None:
+        """Use `load` or `from_layers`; *origins* says which overlay a part comes from."""
+        self._rules = rules
+        self._origins = origins
+
+    @classmethod
+    def load(cls, *overlays: object) -> "RuleBook":
+        """The packaged national rules below *overlays*; raises as `from_layers` does."""
+        text = files("eco_actor.scan").joinpath("rules.json").read_text("utf-8")
+        return cls.from_layers(json.loads(text), overlays)
+
+    @classmethod
+    def from_layers(cls, national: object, overlays: Sequence[object] = ()) -> "RuleBook":
+        """Rules from parsed JSON: a complete file and overlays, each more local than the last.
+
+        An overlay is an object with its `layer` ("region" or "site") and only the keys that it
+        changes. Raises InvalidData, naming the path of every fault, in the result as a whole.
+        """
+        merged = national
+        origins: dict[Part, str] = {}
+        below = LAYERS[0]
+        for index, overlay in enumerate(overlays):
+            patch, layer = _overlay(overlay, f"overlays[{index}]", below)
+            origins.update(dict.fromkeys(_touched(patch), layer))
+            if isinstance(merged, Mapping):
+                merged = merge(merged, patch)
+            below = layer
+        return cls(read_rules(merged), origins)
+
+    def categories(self, lang: str) -> list[dict[str, object]]:
+        """All categories in the order of the API: id, name, bin (its name), instructions."""
+        check_language(lang)
+        return [
+            {
+                "id": key,
+                "name": category.name[lang],
+                "bin": self._rules.bins[category.bin].name[lang],
+                "instructions": list(category.steps[lang]),
+            }
+            for key, category in self._rules.categories.items()
+        ]
+
+    def tags(self, lang: str) -> list[dict[str, object]]:
+        """All condition tags, strongest first: `id` and `name`."""
+        check_language(lang)
+        return [
+            {"id": tag, "name": self._rules.tags[tag][lang]} for tag in self._rules.tag_priority
+        ]
+
+    def name(self, category: str, lang: str) -> str:
+        """The category's name for people. Raises UnknownCategory or UnknownLanguage."""
+        check_language(lang)
+        return self._category(category).name[lang]
+
+    def apply(self, category: str, tags: Iterable[str], lang: str) -> Rule:
+        """The rule for a thing of *category* in the conditions *tags*, in any order.
+
+        A tag without an effect on the category changes nothing. Raises UnknownCategory,
+        UnknownTag or UnknownLanguage.
+        """
+        check_language(lang)
+        entry = self._category(category)
+        effects = self._effects(entry, tags)
+        decisive = next((tag for tag, effect in effects.items() if effect.steps), None)
+        verdict = _verdict(entry, effects[decisive] if decisive else None)
+        moved = verdict.bin != entry.bin
+        used = {
+            tag: effect
+            for tag, effect in effects.items()
+            if tag == decisive or effect.always or not (moved or effect.steps)
+        }
+        target = self._rules.bins[verdict.bin]
+        return Rule(
+            bin_id=verdict.bin,
+            bin=target.name[lang],
+            bin_color=target.color,
+            bin_shape=target.shape,
+            steps=_steps(verdict.steps[lang], used.values(), lang),
+            not_these=self._not_these(verdict.not_these, lang),
+            why=verdict.why[lang],
+            layer=self._layer(category, verdict.bin, used, moved),
+            source=self._rules.sources[verdict.source][lang] if verdict.source else None,
+            moved=moved,
+        )
+
+    def _category(self, category: str) -> Category:
+        try:
+            return self._rules.categories[category]
+        except KeyError:
+            raise UnknownCategory(category) from None
+
+    def _effects(self, entry: Category, tags: Iterable[str]) -> dict[str, Effect]:
+        """The effects of *tags* on a category, strongest first."""
+        given = set(tags)
+        for tag in sorted(given):  # sorted, so that of several unknown tags the same one is named
+            if tag not in self._rules.tags:
+                raise UnknownTag(tag)
+        return {
+            tag: entry.effects[tag]
+            for tag in self._rules.tag_priority
+            if tag in given and tag in entry.effects
+        }
+
+    def _not_these(self, elsewhere: Iterable[Elsewhere], lang: str) -> tuple[str, ...]:
+        bins = self._rules.bins
+        return tuple(f"{item.what[lang]} → {bins[item.bin].name[lang]}" for item in elsewhere)
+
+    def _layer(self, category: str, bin_id: str, tags: Iterable[str], moved: bool) -> str:
+        """The most local layer among the parts that an answer was made of."""
+        parts: list[Part] = [("bins", bin_id), *(("categories", category, tag) for tag in tags)]
+        if not moved:
+            parts.append(("categories", category))
+        return max((self._origins.get(part, LAYERS[0]) for part in parts), key=LAYERS.index)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    bin: str
+    steps: Texts
+    not_these: tuple[Elsewhere, ...]
+    why: Text
+    source: str | None
+
+
+def _verdict(entry: Category, effect: Effect | None) -> _Verdict:
+    """What a category says when *effect* decides; what it leaves out, its home rule says."""
+    if effect is None or effect.steps is None:
+        return _Verdict(entry.bin, entry.steps, entry.not_these, entry.why, entry.source)
+    at_home = effect.bin in (None, entry.bin)
+    # Elsewhere, "not these" and the source of the home bin would be beside the point.
+    return _Verdict(
+        bin=effect.bin or entry.bin,
+        steps=effect.steps,
+        not_these=effect.not_these or (entry.not_these if at_home else ()),
+        why=effect.why or entry.why,
+        source=effect.source or (entry.source if at_home else None),
+    )
+
+
+def _steps(middle: Sequence[str], effects: Iterable[Effect], lang: str) -> tuple[str, ...]:
+    """All steps in order, each sentence once."""
+    first: list[str] = []
+    last: list[str] = []
+    for effect in effects:
+        first += effect.first[lang] if effect.first else ()
+        last += effect.last[lang] if effect.last else ()
+    return tuple(dict.fromkeys([*first, *middle, *last]))
+
+
+def _overlay(value: object, path: str, below: str) -> tuple[dict[str, object], str]:
+    """An overlay's changes and its layer; InvalidData when it does not lie above *below*."""
+    if not isinstance(value, Mapping):
+        raise InvalidData([f"{path}: expected an object, got {type(value).__name__}"])
+    layer = value.get("layer")
+    allowed = LAYERS[LAYERS.index(below) + 1 :]
+    if layer not in allowed:
+        raise InvalidData([f"{path}.layer: expected one of {list(allowed)}, got {layer!r}"])
+    return {key: item for key, item in value.items() if key != "layer"}, layer
+
+
+def _touched(patch: Mapping[str, object]) -> Iterator[Part]:
+    """The parts that an overlay changes: bins, categories' own rules, single effects of tags."""
+    for bin_id in _keys(patch.get("bins")):
+        yield "bins", bin_id
+    categories = patch.get("categories")
+    for category, changes in categories.items() if isinstance(categories, Mapping) else ():
+        if _keys(changes) - {"effects"}:
+            yield "categories", category
+        for tag in _keys(changes.get("effects") if isinstance(changes, Mapping) else None):
+            yield "categories", category, tag
+
+
+def _keys(value: object) -> set[str]:
+    return set(value) if isinstance(value, Mapping) else set()

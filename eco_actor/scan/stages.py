@@ -1,0 +1,141 @@
+"""The four steps of a scan as a table: what each computes, how long it may take, how it may fail.
+
+A stage is a function from a `StageInput` to the fields that its event adds. It runs in a worker
+(see workers.py), decides nothing about what comes next, and blocks only if the table says so.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from eco_actor.scan.answer import BACKEND as ANSWER_BACKEND
+from eco_actor.scan.answer import answer_for, answer_unsure
+from eco_actor.scan.options import Options
+from eco_actor.scan.reward import reward_for
+from eco_actor.scan.rules import Rule, RuleBook
+from eco_actor.scan.vision import Classifier, Guess, Pixels, Verdict
+
+USER: Final = "user"
+"""The backend of a category that the user chose."""
+
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StageInput:
+    """What a stage works from: the options, the picture while there is one, and the verdict."""
+
+    task_id: str
+    options: Options
+    pixels: Pixels | None
+    classification: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step. `deadline` is in seconds, the wait for a worker included.
+
+    `attempts`: how often it is tried when its worker dies or is late. With `fallback` a failure
+    does not fail the scan: these fields are used instead.
+    """
+
+    name: str
+    progress: int
+    run: Callable[[StageInput], Fields]
+    blocking: bool = False
+    workers: int = 1
+    deadline: float = 30.0
+    attempts: int = 2
+    fallback: Fields | None = None
+
+
+def stages(book: RuleBook, classifier: Classifier | None, vision_workers: int) -> Sequence[Stage]:
+    """The pipeline over these rules; without a classifier every scan has to bring its category."""
+
+    def look(given: StageInput) -> Fields:
+        if classifier is None or given.pixels is None:
+            raise RuntimeError("vision was asked without a classifier or without a picture")
+        return classified(classifier.classify(given.pixels))
+
+    def find_rule(given: StageInput) -> Fields:
+        rule = _rule(given, book)
+        return {"rule": rule.to_wire() if rule is not None else None}
+
+    def compose(given: StageInput) -> Fields:
+        return {"result": _result(given, book)}
+
+    def grant(given: StageInput) -> Fields:
+        rule, options = _rule(given, book), given.options
+        if rule is None:
+            return {"reward": None}
+        reward = reward_for(_category(given), rule, options.tags, options.lang)
+        return {"reward": reward.to_wire() if reward is not None else None}
+
+    return (
+        Stage("vision", 33, look, blocking=True, workers=vision_workers, deadline=60.0),
+        Stage("rule", 50, find_rule),
+        Stage("answer", 100, compose),
+        Stage("reward", 100, grant, fallback={"reward": None}),
+    )
+
+
+def classified(verdict: Verdict) -> Fields:
+    """The fields of the event that says what was seen."""
+    return {
+        "category": verdict.category,
+        "confidence": round(verdict.confidence, 4),
+        "alternatives": [
+            {"category": guess.category, "confidence": round(guess.confidence, 4)}
+            for guess in verdict.alternatives
+        ],
+        "unsure": verdict.unsure,
+        "backend": verdict.backend,
+    }
+
+
+def chosen(category: str) -> Fields:
+    """The same for a category that the user chose: nobody looked, nobody doubts."""
+    return classified(Verdict(category, 1.0, (Guess(category, 1.0),), USER))
+
+
+def _category(given: StageInput) -> str:
+    assert given.classification is not None
+    category: str = given.classification["category"]
+    return category
+
+
+def _rule(given: StageInput, book: RuleBook) -> Rule | None:
+    category: str | None = _category(given)
+    if category is None:
+        return None
+    return book.apply(category, given.options.tags, given.options.lang)
+
+
+def _result(given: StageInput, book: RuleBook) -> Fields:
+    assert given.classification is not None
+    lang = given.options.lang
+    seen = given.classification
+    rule = _rule(given, book)
+    alternatives = [
+        {"category": each["category"], "name": book.name(each["category"], lang)}
+        | {"confidence": each["confidence"]}
+        for each in seen["alternatives"]
+    ]
+    if rule is None:
+        name, text = None, answer_unsure([each["name"] for each in alternatives], lang)
+    else:
+        name = book.name(seen["category"], lang)
+        text = answer_for(name, rule, lang)
+    return {
+        "task_id": given.task_id,
+        "classification": {
+            "category": seen["category"],
+            "name": name,
+            "confidence": seen["confidence"],
+            "alternatives": alternatives,
+            "unsure": seen["unsure"],
+            "backend": seen["backend"],
+        },
+        "rule": rule.to_wire() if rule is not None else None,
+        "answer": {"text": text, "lang": lang, "backend": ANSWER_BACKEND},
+    }

@@ -1,0 +1,72 @@
+"""Reading scans: from the log, which alone knows what others may be shown."""
+
+import asyncio
+import re
+from typing import Any, Final
+
+from eco_actor.eventlog import Event, EventLog
+from eco_actor.scan.scan import channel
+from eco_actor.scan.state import ScanState
+
+TASK_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+
+
+class Views:
+    """What is durable of each scan; None for one that is unknown."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+
+    async def events(self, task_id: str) -> list[Event]:
+        """All events of a scan so far; none for one that does not exist. StoreError."""
+        if TASK_ID.fullmatch(task_id) is None:
+            return []
+        return (await self._log.page([channel(task_id)], after=0)).events
+
+    async def state(self, task_id: str) -> ScanState | None:
+        events = await self.events(task_id)
+        return ScanState.fold(event.data for event in events) if events else None
+
+    async def snapshot(self, task_id: str) -> dict[str, Any] | None:
+        """The scan as `GET /scan/{task_id}` shows it, with the cursor of its last event."""
+        events = await self.events(task_id)
+        if not events:
+            return None
+        state = ScanState.fold(event.data for event in events)
+        return {
+            "task_id": task_id,
+            "status": state.status,
+            "step": state.step,
+            "progress": state.progress,
+            "result": state.result,
+            "reward": state.reward,
+            "error": state.error,
+            "cursor": str(events[-1].cursor),
+        }
+
+    async def wait_answer(self, task_id: str, timeout: float) -> ScanState | None:
+        """The state once the answer is out or the scan has failed; None when *timeout* passes."""
+        waiter = _Waiter()
+        self._log.subscribe(channel(task_id), waiter)
+        try:
+            state = await self.state(task_id)
+            if state is not None and state.status != "processing":
+                return state
+            async with asyncio.timeout(timeout):
+                await waiter.answered
+            return await self.state(task_id)
+        except TimeoutError:
+            return None
+        finally:
+            self._log.unsubscribe(channel(task_id), waiter)
+
+
+class _Waiter:
+    """A subscriber that waits for the first event that cannot be dropped: the answer or the end."""
+
+    def __init__(self) -> None:
+        self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def offer(self, event: Event) -> None:
+        if event.terminal and not self.answered.done():
+            self.answered.set_result(None)

@@ -1,0 +1,99 @@
+"""Errors as clients see them: `application/problem+json` (RFC 9457) with a stable `code`."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from eco_actor.eventlog import StoreError
+from eco_actor.scan.admission import Busy
+from eco_actor.scan.picture import BadPicture, TooManyPixels
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S: Final = 1
+"""What a client that was turned away for want of room is told to wait, in seconds."""
+
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+class Problem(Exception):
+    """Answers the request with this status and code; `detail` is for the client's developer."""
+
+    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.extra = extra
+
+
+def problem_response(
+    status: int,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **extra: Any,
+) -> web.Response:
+    body = {
+        "type": f"urn:eco:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **extra,
+    }
+    all_headers = dict(NO_STORE)
+    if status in (429, 503):
+        all_headers["Retry-After"] = str(RETRY_AFTER_S)
+    all_headers.update(headers or {})
+    return web.Response(
+        body=msgspec.json.encode(body),
+        status=status,
+        content_type="application/problem+json",
+        headers=all_headers,
+    )
+
+
+def json_response(
+    data: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A dynamic answer."""
+    return web.Response(
+        body=msgspec.json.encode(data),
+        status=status,
+        content_type="application/json",
+        headers={**NO_STORE, **headers} if headers else NO_STORE,
+    )
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns what a handler raises into a problem; a fault of ours is logged, not explained."""
+    try:
+        return await handler(request)
+    except Problem as error:
+        return problem_response(error.status, error.code, error.detail, **error.extra)
+    except Busy as error:
+        return problem_response(503, "busy", str(error))
+    except TooManyPixels as error:
+        return problem_response(413, error.code, str(error))
+    except BadPicture as error:
+        return problem_response(422, error.code, str(error))
+    except StoreError as error:
+        return problem_response(503, "storage", error.reason)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        phrase = HTTPStatus(error.status).phrase
+        kept = {name: value for name, value in error.headers.items() if name == "Allow"}
+        return problem_response(
+            error.status, phrase.lower().replace(" ", "_"), error.reason or phrase, kept
+        )
+    except Exception:
+        log.exception("%s %s failed", request.method, request.rel_url)
+        return problem_response(500, "internal", "a fault of the server; it is in its log")

@@ -1,0 +1,105 @@
+"""What clients send, turned into what the scans understand, or a problem that names the mistake."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+from aiohttp import web
+
+from eco_actor.eventlog import Event
+from eco_actor.runtime import MailboxSpec
+from eco_actor.scan.categories import CATEGORIES
+from eco_actor.scan.options import Options
+from eco_actor.scan.rules import LANGUAGES
+from eco_actor.web.problems import Problem
+
+MAX_BODY: Final = 8 * 2**20
+IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+
+CAPACITY: Final = 256
+"""Events a subscription buffers when the client does not say."""
+
+MAX_CAPACITY: Final = 4096
+
+
+class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The options of `POST /scan/classify`, from the query or the JSON body."""
+
+    realtime: bool = True
+    lang: str = "ko"
+    category: str | None = None
+    user_input: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    options: Options
+    realtime: bool
+    body: bytes | None  # of the picture, when it has to be looked at
+
+
+async def read_scan_request(request: web.Request) -> ScanRequest:
+    """Read and check a request to scan. Problem, when it cannot be one."""
+    kind = request.content_type
+    if kind == "application/json":
+        asked, picture = _decode_json(await _read(request)), None
+        if request.query:
+            raise Problem(422, "bad_option", "with a JSON body the options belong into it")
+        if asked.category is None:
+            raise Problem(422, "bad_option", "category: needed when there is no image")
+    elif kind in IMAGE_TYPES:
+        asked = _convert_query(request.query)
+        picture = await _read(request)
+    else:
+        known = ", ".join(sorted(IMAGE_TYPES))
+        raise Problem(415, "unsupported_media_type", f"{kind} is none of {known}, application/json")
+    options = _checked(asked)
+    return ScanRequest(options, asked.realtime, picture if options.category is None else None)
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Problem(413, "too_large", f"the body is larger than {MAX_BODY} bytes") from error
+    if not body:
+        raise Problem(400, "empty_body", "the request has no body")
+    return body
+
+
+def _decode_json(body: bytes) -> ScanOptions:
+    try:
+        return msgspec.json.decode(body, type=ScanOptions)
+    except msgspec.ValidationError as error:
+        raise Problem(422, "bad_option", str(error)) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Problem(400, "bad_json", f"the body is not JSON: {error}") from error
+
+
+def _convert_query(query: Mapping[str, str]) -> ScanOptions:
+    try:
+        return msgspec.convert(dict(query), ScanOptions, strict=False)
+    except msgspec.ValidationError as error:
+        raise Problem(422, "bad_option", str(error)) from error
+
+
+def _checked(asked: ScanOptions) -> Options:
+    if asked.lang not in LANGUAGES:
+        raise Problem(422, "bad_option", f"lang: one of {', '.join(LANGUAGES)}")
+    if asked.category is not None and asked.category not in CATEGORIES:
+        raise Problem(422, "bad_option", f"category: one of {', '.join(CATEGORIES)}")
+    return Options(lang=asked.lang, category=asked.category, user_input=asked.user_input)
+
+
+def mailbox_asked(query: Mapping[str, str]) -> MailboxSpec[Event]:
+    """The mailbox that a client wants for its subscription. Problem for one it cannot have."""
+    rule = query.get("overflow", "buffer")
+    if rule != "buffer":
+        raise Problem(422, "bad_option", f"overflow: buffer is the rule there is, not {rule!r}")
+    if "interval_ms" in query:
+        raise Problem(422, "bad_option", "interval_ms: not with the rule buffer")
+    text = query.get("capacity", str(CAPACITY))
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= MAX_CAPACITY):
+        raise Problem(422, "bad_option", f"capacity: a number from 1 to {MAX_CAPACITY}")
+    return MailboxSpec(int(text))

@@ -1,0 +1,71 @@
+"""The actor that owns the listening socket: last to start, first to stop."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from eco_actor.runtime import Actor, DynamicSupervisor, Exit
+from eco_actor.web.problems import problems
+from eco_actor.web.requests import MAX_BODY
+
+log = logging.getLogger(__name__)
+
+GRACE_S: Final = 3.0
+"""Seconds that requests under way get at a stop."""
+
+
+class HttpServer(Actor[Any]):
+    """Serves *routes* on *host*:*port* while it lives; `port` is the real one once it runs.
+
+    At its end it stops listening, tells every stream to end, and gives requests `GRACE_S`.
+    """
+
+    shutdown = GRACE_S + 3.0
+
+    def __init__(
+        self,
+        address: "Address",
+        routes: Callable[[web.Application], None],
+        connections: Callable[[], DynamicSupervisor | None],
+    ) -> None:
+        self._address = address
+        self._routes = routes
+        self._connections = connections
+
+    async def init(self) -> None:
+        app = web.Application(middlewares=[problems], client_max_size=MAX_BODY)
+        self._routes(app)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_S
+        )
+        await self._runner.setup()
+        try:
+            self._site = web.TCPSite(self._runner, self._address.host, self._address.port)
+            await self._site.start()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        self._address.port = self._runner.addresses[0][1]
+        log.info("listening on %s", self._address.url)
+
+    async def terminate(self, reason: Exit) -> None:
+        await self._site.stop()
+        connections = self._connections()
+        if connections is not None:
+            connections.stop_children()
+        await self._runner.cleanup()
+
+
+class Address:
+    """Where the server listens. Port 0 becomes the one that was picked, and stays it."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"

@@ -1,0 +1,228 @@
+/** The server's scan API: start a scan, follow it live, fall back to asking. */
+
+/** Where the server is mounted; right below any prefix because this file lies in static/. */
+const BASE = new URL("..", import.meta.url);
+
+const SILENT_MS = 45_000; // an open stream without any event: ask instead
+const BROKEN_MS = 12_000; // a stream that stays broken: ask instead
+const LOST_MS = 120_000; // nothing answers at all: give up
+const POSTS = 6; // attempts before a busy server becomes an error
+
+/**
+ * @typedef {{blob?: Blob, type?: string, category?: string, name?: string, lang: string, key: string}} Ask
+ *   a photo or a category; `key` makes repeating it safe
+ * @typedef {{task_id: string, stream: URL, result: URL}} Task
+ * @typedef {{step: string, status: string, progress: number, seq?: number, result?: any, reward?: any, error?: any}} StepEvent
+ * @typedef {"live"|"reconnecting"|"polling"} Link
+ * @typedef {{onEvent: (event: StepEvent) => void, onLink: (link: Link) => void}} Watcher
+ */
+
+/** What went wrong: the server's problem+json, or `network` when nothing answered. */
+export class Problem extends Error {
+  /** @param {{status?: number, code?: string, detail?: string, retryAfter?: number|null}} parts retryAfter in seconds */
+  constructor({ status = 0, code = "network", detail = "", retryAfter = null }) {
+    super(detail || code);
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.retryAfter = retryAfter;
+  }
+
+  get busy() {
+    return this.status === 503 || this.status === 429;
+  }
+}
+
+/** @returns {string} a fresh Idempotency-Key (randomUUID would need a secure context) */
+export function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * @param {number} ms
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+function sleep(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+  });
+}
+
+/** @param {Response} response @returns {number|null} Retry-After in seconds, given as number or date */
+function retryAfter(response) {
+  const header = response.headers.get("Retry-After");
+  if (!header) return null;
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - Date.now()) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
+}
+
+/** @param {Response} response @returns {Promise<Problem>} */
+async function problemOf(response) {
+  const body = await response.json().catch(() => ({}));
+  const { code = "", detail = body.title ?? "" } = body;
+  return new Problem({ status: response.status, code, detail, retryAfter: retryAfter(response) });
+}
+
+/**
+ * @param {string|URL} path
+ * @param {RequestInit} init
+ * @returns {Promise<Response>} any 2xx
+ * @throws {Problem}
+ */
+async function request(path, init) {
+  let response;
+  try {
+    response = await fetch(new URL(path, BASE), { cache: "no-store", ...init });
+  } catch (reason) {
+    if (init.signal?.aborted) throw reason;
+    throw new Problem({});
+  }
+  if (!response.ok) throw await problemOf(response);
+  return response;
+}
+
+/** @param {Ask} ask @param {AbortSignal} signal @returns {Promise<Task>} */
+async function submit(ask, signal) {
+  const headers = { "Idempotency-Key": ask.key };
+  const { blob, type, category, lang } = ask;
+  const response = blob
+    ? await request(`scan/classify?lang=${lang}`, { method: "POST", body: blob, headers: { ...headers, "Content-Type": type ?? blob.type }, signal })
+    : await request("scan/classify", { method: "POST", body: JSON.stringify({ category, lang }), headers: { ...headers, "Content-Type": "application/json" }, signal });
+  const task = await response.json();
+  const at = (url) => new URL(url, response.url);
+  return { task_id: task.task_id, stream: at(task.stream_url), result: at(task.result_url) };
+}
+
+/**
+ * Start a scan; a busy server is asked again after the time it names.
+ * @param {Ask} ask
+ * @param {AbortSignal} signal
+ * @param {(seconds: number, signal: AbortSignal) => Promise<void>} pause waits, and shows that it does
+ * @returns {Promise<Task>}
+ * @throws {Problem}
+ */
+export async function start(ask, signal, pause) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await submit(ask, signal);
+    } catch (problem) {
+      if (!(problem instanceof Problem) || !problem.busy || attempt === POSTS) throw problem;
+      await pause(Math.min(60, Math.max(1, Math.ceil(problem.retryAfter ?? 2 ** attempt))), signal);
+    }
+  }
+}
+
+/** @param {StepEvent} event @returns {boolean} whether the scan ended without an answer; a reward may fail alone */
+const broke = ({ step, status }) => step !== "reward" && (status === "failed" || status === "cancelled");
+
+/** @param {StepEvent} event @returns {Problem} what /result would say */
+const failureOf = ({ status, error }) => new Problem({ status: 409, code: error?.code ?? status, detail: error?.detail });
+
+/**
+ * Watch the live stream. EventSource reconnects by itself and resumes behind the last id.
+ * @param {Task} task @param {Watcher} watcher @param {AbortSignal} signal
+ * @returns {Promise<boolean>} true: seen to its end; false: the stream gave up
+ * @throws {Problem} when a step failed
+ */
+function listen(task, watcher, signal) {
+  return new Promise((resolve, reject) => {
+    const source = new EventSource(task.stream);
+    let seen = 0;
+    let timer = 0;
+    const finish = (settle, value) => {
+      clearTimeout(timer);
+      source.close();
+      settle(value);
+    };
+    const giveUpIn = (ms) => {
+      clearTimeout(timer);
+      timer = setTimeout(finish, ms, resolve, false);
+    };
+    const alive = () => (giveUpIn(SILENT_MS), watcher.onLink("live"));
+    let broken = false;
+    giveUpIn(BROKEN_MS);
+    signal.addEventListener("abort", () => finish(reject, signal.reason), { once: true });
+    source.addEventListener("eco.open", () => ((broken = false), alive()));
+    source.onmessage = ({ data }) => {
+      const event = JSON.parse(data);
+      broken = false;
+      alive();
+      if (event.seq && event.seq <= seen) return;
+      seen = event.seq ?? seen;
+      watcher.onEvent(event);
+      if (broke(event)) finish(reject, failureOf(event));
+      else if (event.step === "reward") finish(resolve, true);
+    };
+    source.addEventListener("eco.bye", ({ data }) => {
+      if (JSON.parse(data).reconnect === false) finish(resolve, false);
+    });
+    source.onerror = () => {
+      if (source.readyState === EventSource.CLOSED) return finish(resolve, false);
+      watcher.onLink("reconnecting");
+      if (!broken) giveUpIn(BROKEN_MS);
+      broken = true;
+    };
+  });
+}
+
+/**
+ * Ask for the result until it is there.
+ * @param {Task} task @param {Watcher} watcher @param {AbortSignal} signal
+ * @throws {Problem}
+ */
+async function poll(task, watcher, signal) {
+  const lost = performance.now() + LOST_MS;
+  for (;;) {
+    let wait = 2;
+    try {
+      const response = await request(task.result, { signal });
+      if (response.status === 200) return await settle(await response.json(), task, watcher, signal);
+      watcher.onLink("polling");
+      wait = retryAfter(response) ?? wait;
+    } catch (problem) {
+      const passing = problem instanceof Problem && (problem.status === 0 || problem.status >= 500 || problem.busy);
+      if (!passing || performance.now() > lost) throw problem;
+      watcher.onLink("reconnecting");
+      wait = problem.retryAfter ?? wait;
+    }
+    await sleep(Math.min(30, Math.max(0.5, wait)) * 1000, signal);
+  }
+}
+
+/** Tell the watcher what the stream would have told. */
+async function settle(result, task, watcher, signal) {
+  watcher.onLink("live");
+  watcher.onEvent({ step: "answer", status: "completed", progress: 100, result });
+  let reward = null;
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const state = await request(`scan/${encodeURIComponent(task.task_id)}`, { signal }).then((r) => r.json()).catch(() => ({ step: "reward" }));
+    signal.throwIfAborted();
+    reward = state.reward ?? null;
+    if (reward || state.step === "reward") break;
+    await sleep(1000, signal);
+  }
+  watcher.onEvent({ step: "reward", status: "completed", progress: 100, reward });
+}
+
+/**
+ * Follow a scan to its end, live when possible.
+ * @param {Task} task @param {Watcher} watcher @param {AbortSignal} signal
+ * @throws {Problem}
+ */
+export async function follow(task, watcher, signal) {
+  if (await listen(task, watcher, signal)) return;
+  await poll(task, watcher, signal);
+}
+
+/** Tell the server that nobody waits any more; it may not listen. @param {Task} task */
+export function cancel(task) {
+  request(`scan/${encodeURIComponent(task.task_id)}`, { method: "DELETE" }).catch(() => {});
+}
+
+/** @param {string} lang @returns {Promise<{id: string, name: string, bin: string}[]>} all there is to choose from */
+export async function categories(lang) {
+  const response = await request(`scan/categories?lang=${lang}`, {});
+  return (await response.json()).categories;
+}

@@ -1,0 +1,305 @@
+"""The page at `/`, used as somebody in front of a kiosk uses it."""
+
+import asyncio
+import base64
+import io
+import json
+from urllib.parse import urlsplit
+
+import pytest
+from PIL import Image, ImageDraw
+from playwright.async_api import FileChooser, FilePayload, Page, Route, expect
+
+ENDED = "#steps li:is([data-mark=done], [data-mark=skipped])"
+
+UNSURE = {
+    "task_id": "unsure",
+    "classification": {
+        "category": None,
+        "name": None,
+        "confidence": 0.4,
+        "alternatives": [
+            {"category": "glass", "name": "유리병", "confidence": 0.4},
+            {"category": "metal", "name": "금속", "confidence": 0.3},
+            {"category": "paper", "name": "종이", "confidence": 0.2},
+        ],
+        "unsure": True,
+        "backend": "test",
+    },
+    "rule": None,
+    "answer": {"text": "셋 중에서 골라 주세요.", "lang": "ko", "backend": "test"},
+}
+
+RECORD_STEPS = """() => {
+    window.ticks = [];
+    new MutationObserver((changes) => {
+        for (const { target } of changes) {
+            if (target.dataset.mark === "done") window.ticks.push(target.dataset.step);
+        }
+    }).observe(document.getElementById("steps"),
+               { subtree: true, attributes: true, attributeFilter: ["data-mark"] });
+}"""
+
+KEEP_BODY = """() => {
+    const send = window.fetch;
+    window.fetch = (url, options) => {
+        if (options.body instanceof Blob) window.sent = options.body;
+        return send(url, options);
+    };
+}"""
+
+READ_BODY = """async () => {
+    const bytes = new Uint8Array(await window.sent.arrayBuffer());
+    return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}"""
+
+DROP = """(encoded) => {
+    const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+    const data = new DataTransfer();
+    data.items.add(new File([bytes], "bottle.jpg", { type: "image/jpeg" }));
+    const fire = (kind) => document.getElementById("drop").dispatchEvent(
+        new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: data }));
+    fire("dragover");
+    const veiled = !document.getElementById("veil").hidden;
+    fire("drop");
+    return veiled;
+}"""
+
+PASTE = """(encoded) => {
+    const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
+    const data = new DataTransfer();
+    data.items.add(new File([bytes], "bottle.jpg", { type: "image/jpeg" }));
+    document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
+}"""
+
+
+def photo(width: int = 1600, height: int = 1200, orientation: int = 1) -> bytes:
+    """A JPEG of something like a green bottle; `orientation` is its EXIF tag."""
+    image = Image.new("RGB", (width, height), (222, 216, 204))
+    pen = ImageDraw.Draw(image)
+    pen.rounded_rectangle((width * 0.4, height * 0.3, width * 0.6, height * 0.9), 40, (40, 110, 70))
+    pen.rectangle((width * 0.46, height * 0.1, width * 0.54, height * 0.35), (40, 110, 70))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    out = io.BytesIO()
+    image.save(out, "JPEG", exif=exif)
+    return out.getvalue()
+
+
+def upload(data: bytes, name: str = "bottle.jpg") -> FilePayload:
+    """A file as the browser's file dialog would hand it over."""
+    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
+
+
+async def bin_of(page: Page) -> str:
+    """Wait for the bin's name; where the server asks what it is, say the first it offers."""
+    await page.locator(".bin, .choose").first.wait_for()
+    if await page.locator(".choose").count():
+        await page.locator(".choice").first.click()
+    return await page.locator(".bin h1").inner_text()
+
+
+def stream_of(*events: dict[str, object]) -> str:
+    """These events as a finished scan's event stream."""
+    bye = json.dumps({"code": "complete", "reason": "", "reconnect": False, "retry_ms": 1000})
+    lines = [f"id: c{n}\ndata: {json.dumps(event)}\n\n" for n, event in enumerate(events, 1)]
+    return "".join([*lines, f"event: eco.bye\ndata: {bye}\n\n"])
+
+
+async def play_unsure(page: Page) -> None:
+    """Let the next photo be one that the server does not recognise; categories go to the server."""
+    base = {"task_id": "unsure", "progress": 100, "at": "2026-01-01T00:00:00.000Z"}
+    events = stream_of(
+        {**base, "seq": 1, "step": "vision", "status": "completed", "progress": 33},
+        {**base, "seq": 2, "step": "rule", "status": "completed", "progress": 50},
+        {**base, "seq": 3, "step": "answer", "status": "completed", "result": UNSURE},
+        {**base, "seq": 4, "step": "reward", "status": "completed", "reward": None},
+    )
+
+    async def accept(route: Route) -> None:
+        if route.request.headers["content-type"] == "application/json":
+            await route.continue_()
+            return
+        urls = {f"{name}_url": f"unsure/{name}" for name in ("stream", "events", "result")}
+        body = {"task_id": "unsure", "status": "processing", **urls}
+        await route.fulfill(status=202, json=body)
+
+    async def stream(route: Route) -> None:
+        await route.fulfill(content_type="text/event-stream", body=events)
+
+    await page.route("**/scan/classify*", accept)
+    await page.route("**/scan/unsure/stream", stream)
+
+
+@pytest.mark.parametrize(
+    ("lang", "title", "button"),
+    [
+        ("ko", "무엇을 버리시나요?", "사진 고르기"),
+        ("en", "What are you throwing away?", "Choose a photo"),
+    ],
+)
+async def test_the_empty_page_speaks_the_chosen_language_and_remembers_it(
+    browser_page: Page, page_url: str, lang: str, title: str, button: str
+) -> None:
+    """The switch changes every word and the document's language, and a reload keeps them."""
+    await browser_page.goto(page_url)
+    await browser_page.locator(f".lang[data-lang={lang}]").click()
+    await browser_page.reload()
+    await expect(browser_page.locator("html")).to_have_attribute("lang", lang)
+    await expect(browser_page.get_by_role("heading", level=1)).to_have_text(title)
+    await expect(browser_page.locator(".album")).to_have_text(button)
+
+
+async def test_a_photo_ticks_the_four_steps_in_order_and_shows_its_bin(
+    browser_page: Page, page_url: str
+) -> None:
+    """A chosen photo runs through its steps live and ends with a bin's name in focus."""
+    await browser_page.goto(page_url)
+    await browser_page.evaluate(RECORD_STEPS)
+    await browser_page.set_input_files("#file", upload(photo()))
+    assert await bin_of(browser_page)
+    await expect(browser_page.locator(".bin h1")).to_be_focused()
+    await expect(browser_page.locator(ENDED)).to_have_count(4)
+    ticks = await browser_page.evaluate("window.ticks")
+    assert list(dict.fromkeys(ticks))[:3] == ["vision", "rule", "answer"]
+    await expect(browser_page.locator("#bar")).to_have_attribute("aria-valuenow", "100")
+
+
+async def test_a_photo_is_sent_small_upright_and_without_exif(
+    browser_page: Page, page_url: str
+) -> None:
+    """What goes out is a JPEG of at most 1024 px, turned as its EXIF said, without any EXIF."""
+    await browser_page.goto(page_url)
+    await browser_page.evaluate(KEEP_BODY)
+    async with browser_page.expect_request("**/scan/classify*") as sent:
+        await browser_page.set_input_files("#file", upload(photo(1600, 1200, orientation=6)))
+    assert (await sent.value).headers["content-type"] == "image/jpeg"
+    image = Image.open(io.BytesIO(base64.b64decode(await browser_page.evaluate(READ_BODY))))
+    assert image.format == "JPEG"
+    assert image.size == (768, 1024)
+    assert not image.getexif()
+
+
+@pytest.mark.parametrize("way", ["drop", "paste"])
+async def test_a_dropped_or_pasted_photo_is_scanned(
+    browser_page: Page, page_url: str, way: str
+) -> None:
+    """Dragging a photo onto the page or pasting one does what choosing it does."""
+    await browser_page.goto(page_url)
+    encoded = base64.b64encode(photo()).decode()
+    if way == "drop":
+        assert await browser_page.evaluate(DROP, encoded)
+        await expect(browser_page.locator("#veil")).to_be_hidden()
+    else:
+        await browser_page.evaluate(PASTE, encoded)
+    assert await bin_of(browser_page)
+
+
+async def test_an_unsure_answer_offers_three_and_follows_the_choice(
+    browser_page: Page, page_url: str
+) -> None:
+    """An unrecognised photo leads to three buttons, and one of them to its bin."""
+    await play_unsure(browser_page)
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", upload(photo()))
+    await expect(browser_page.locator(".choice-name")).to_have_text(["유리병", "금속", "종이"])
+    await expect(browser_page.locator("[data-step=reward][data-mark=skipped]")).to_be_visible()
+    async with browser_page.expect_request("**/scan/classify") as sent:
+        await browser_page.get_by_role("button", name="금속").click()
+    assert (await sent.value).post_data_json == {"category": "metal", "lang": "ko"}
+    await expect(browser_page.locator(".bin h1")).not_to_be_empty()
+    await expect(browser_page.locator(".seen")).to_contain_text("직접 고르신 것")
+
+
+async def test_a_text_file_named_jpg_gets_a_friendly_error_and_another_try(
+    browser_page: Page, page_url: str
+) -> None:
+    """What is no picture ends in an error box, from which a real photo leads on to a bin."""
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", upload(b"this is no picture"))
+    await expect(browser_page.locator(".error h1")).to_have_text("사진을 읽을 수 없어요")
+    await expect(browser_page.get_by_role("button", name="다시 시도")).to_be_visible()
+    await browser_page.get_by_role("button", name="다른 사진 고르기").click()
+    await browser_page.set_input_files("#file", upload(photo()))
+    assert await bin_of(browser_page)
+
+
+async def test_a_busy_server_is_asked_again_by_itself(browser_page: Page, page_url: str) -> None:
+    """A 503 with Retry-After counts down and then sends the same photo with the same key."""
+    keys: list[str] = []
+
+    async def busy_once(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) > 1:
+            await route.continue_()
+            return
+        body = {"status": 503, "code": "busy", "title": "Busy", "detail": "full"}
+        await route.fulfill(status=503, headers={"Retry-After": "1"}, json=body)
+
+    await browser_page.route("**/scan/classify?*", busy_once)
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", upload(photo()))
+    await expect(browser_page.locator("#left")).to_have_text("1초 뒤에 다시 보내요")
+    await bin_of(browser_page)
+    assert keys[0] == keys[1]
+
+
+async def test_without_a_stream_the_page_asks_for_the_result(
+    browser_page: Page, page_url: str
+) -> None:
+    """A stream that is refused for good does not keep the answer from the user."""
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=503)
+
+    await browser_page.route("**/scan/*/stream*", refuse)
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", upload(photo()))
+    assert await bin_of(browser_page)
+
+
+async def test_the_page_is_usable_with_the_keyboard_alone(
+    browser_page: Page, page_url: str
+) -> None:
+    """Tab and Enter reach the language, the file dialog, the answer and another photo."""
+    await play_unsure(browser_page)
+    # Listening from the start: a browser only just asked to tell of dialogs may miss one.
+    dialog: asyncio.Future[FileChooser] = asyncio.get_running_loop().create_future()
+    browser_page.once("filechooser", lambda chooser: dialog.set_result(chooser))
+    await browser_page.goto(page_url)
+    keyboard = browser_page.keyboard
+    await keyboard.press("Tab")
+    await keyboard.press("Tab")
+    await keyboard.press("Enter")
+    await expect(browser_page.locator("html")).to_have_attribute("lang", "en")
+    await keyboard.press("Tab")
+    await keyboard.press("Enter")
+    await (await asyncio.wait_for(dialog, 20)).set_files(upload(photo()))
+    await expect(browser_page.locator(".choose h1")).to_be_focused()
+    await keyboard.press("Tab")
+    await expect(browser_page.locator(".choice").first).to_be_focused()
+    await keyboard.press("Enter")
+    await expect(browser_page.locator(".bin h1")).to_be_focused()
+    await browser_page.get_by_role("button", name="Another one").focus()
+    await keyboard.press("Enter")
+    await expect(browser_page.locator("#file")).to_be_focused()
+
+
+async def test_a_scan_asks_nobody_else_and_leaves_the_console_clean(
+    browser_page: Page, page_url: str
+) -> None:
+    """From loading to the answer every request goes to the server and nothing complains."""
+    complaints: list[str] = []
+    hosts: set[str] = set()
+    browser_page.on("pageerror", lambda error: complaints.append(str(error)))
+    browser_page.on(
+        "console",
+        lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None,
+    )
+    browser_page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", upload(photo()))
+    await bin_of(browser_page)
+    await expect(browser_page.locator(ENDED)).to_have_count(4)
+    assert complaints == []
+    assert hosts - {""} == {urlsplit(page_url).netloc}
