@@ -17,6 +17,8 @@ from eco_actor.scan.head_training import cross_validate, extract, fit, split, sp
 from eco_actor.scan.lite0 import HEAD_FILE, Network
 from eco_actor.scan.model_cache import WEIGHTS_SHA256, default_cache_dir, ensure_model
 
+FRESH_SEEDS: Final = [11, 12, 13]
+"""Splits on which nothing was tuned: on the one that was, seed 0, figures are a little higher."""
 CITATION: Final = "M. Yang, G. Thung: Classification of Trash for Recyclability Status, 2016 (MIT)"
 
 
@@ -27,13 +29,14 @@ def main() -> int:
         "--photos", type=Path, default=Path(os.environ.get("ECO_TRASHNET") or beside)
     )
     parser.add_argument("--folds", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, nargs="+", default=FRESH_SEEDS)
     parser.add_argument("--out", type=Path, default=HEAD_FILE)
     parser.add_argument("--cache-dir", type=Path, default=default_cache_dir())
     options = parser.parse_args()
     features, labels = extract(options.photos, Network(ensure_model(options.cache_dir)))
-    figures = cross_validate(features, labels, split(labels, options.folds, options.seed))
-    figures["by_runs"] = cross_validate(features, labels, split_by_runs(labels, options.folds))
+    random = [split(labels, options.folds, seed) for seed in options.seeds]
+    figures = cross_validate(features, labels, random)
+    figures["by_runs"] = cross_validate(features, labels, [split_by_runs(labels, options.folds)])
     del figures["by_runs"]["per_class"]
     print(json.dumps(figures))
     provenance = {
@@ -42,7 +45,7 @@ def main() -> int:
         "weights_sha256": WEIGHTS_SHA256,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "folds": options.folds,
-        "seed": options.seed,
+        "seeds": options.seeds,
         "cross_validation": figures,
     }
     fit(features, labels, json.dumps(provenance)).save(options.out)

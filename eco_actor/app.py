@@ -13,6 +13,7 @@ from eco_actor.config import Config, ConfigError
 from eco_actor.eventlog import Durability, EventLog, SqliteStore
 from eco_actor.eventlog.owner import LogOwner
 from eco_actor.runtime import ChildSpec, DynamicSupervisor, Strategy, Supervisor, System, child
+from eco_actor.runtime.cell import Cell
 from eco_actor.scan.admission import Admission
 from eco_actor.scan.options import Options
 from eco_actor.scan.picture import BadPicture, Picture
@@ -113,11 +114,14 @@ class Eco:
         return self._system.tree() if self._system is not None else []
 
     def _dynamic(self, *names: str) -> Callable[[], DynamicSupervisor | None]:
-        """Finds a dynamic supervisor each time anew: a restart replaces it."""
+        """Finds a dynamic supervisor, whatever was restarted meanwhile; None while it is down."""
         path = "/".join((ROOT, *names))
+        cell: Cell | None = None
 
         def find() -> DynamicSupervisor | None:
-            cell = self._system.find(path) if self._system is not None else None
+            nonlocal cell
+            if cell is None or not cell.alive:
+                cell = self._system.find(path) if self._system is not None else None
             actor = cell.actor if cell is not None else None
             return actor if isinstance(actor, DynamicSupervisor) else None
 

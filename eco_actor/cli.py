@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import signal
@@ -125,6 +126,12 @@ def _serve(given: argparse.Namespace) -> int:
         return _run(lambda: _serve_until_told(eco))
 
 
+def _settle_memory() -> None:
+    """What is there after the start stays: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 async def _serve_until_told(eco: Eco) -> int:
     """0 after a signal; 1 when the tree gave up by itself."""
     told = asyncio.Event()
@@ -132,6 +139,7 @@ async def _serve_until_told(eco: Eco) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told.set)
     async with eco.running(http=True) as system:
+        _settle_memory()
         ended = asyncio.ensure_future(system.wait_ended())
         signalled = asyncio.ensure_future(told.wait())
         await asyncio.wait((ended, signalled), return_when=asyncio.FIRST_COMPLETED)

@@ -6,8 +6,10 @@ progress for `PATIENCE` seconds ends it.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
+from collections.abc import Awaitable
 from enum import Enum
 from typing import Final, Protocol
 
@@ -60,11 +62,13 @@ class Connection(Actor[Signal]):
         self._transport = transport
         self._subscription = subscription
         self._opening: bytes = b""
+        self._wrote = 0.0  # when, by the loop's clock
         self._bye: Bye | None = None
 
     def init(self) -> None:
         self._opening = sse_retry(RETRY_MS) + _open(self._subscription)
         self._subscription.open(self._wake)
+        self.start_timer("heartbeat", HEARTBEAT, Signal.BEAT)
         self._wake()
 
     def _wake(self) -> None:
@@ -76,7 +80,7 @@ class Connection(Actor[Signal]):
                 case Signal.WAKE:
                     await self._drain()
                 case Signal.BEAT:
-                    await self._write(COMMENT)
+                    await self._beat()
                 case Signal.GONE:
                     self.stop()
         except ConnectionError:
@@ -102,25 +106,33 @@ class Connection(Actor[Signal]):
     async def _write(self, data: bytes) -> None:
         async with asyncio.timeout(PATIENCE):
             await self._transport.write(data)
-        self.start_timer("heartbeat", HEARTBEAT, Signal.BEAT)
+        self._wrote = self.now()
+
+    async def _beat(self) -> None:
+        """Break the silence, if there was one; one timer, not one a write."""
+        if self.now() - self._wrote >= HEARTBEAT:
+            await self._write(COMMENT)
+        self.start_timer("heartbeat", self._wrote + HEARTBEAT - self.now(), Signal.BEAT)
 
     def _end(self, bye: Bye) -> None:
         self._bye = bye
         self.stop()
 
-    async def terminate(self, reason: Exit) -> None:
+    def terminate(self, reason: Exit) -> Awaitable[None] | None:
         self._subscription.close()
         if reason.kind is ExitKind.SHUTDOWN:
-            await self._say_goodbye()
+            return self._say_goodbye()
         self._transport.close()
+        return None
 
     async def _say_goodbye(self) -> None:
         retry_ms = RETRY_MS + random.randrange(SPREAD_MS)
         try:
-            async with asyncio.timeout(FAREWELL):
-                await self._transport.write(sse_bye(Bye.GOING_AWAY, retry_ms))
-        except (ConnectionError, TimeoutError):
-            pass
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    await self._transport.write(sse_bye(Bye.GOING_AWAY, retry_ms))
+        finally:
+            self._transport.close()
 
 
 def _open(subscription: Subscription) -> bytes:

@@ -73,6 +73,10 @@ class Actor(Generic[M]):
         """End after the current message; what is still queued is lost unless a restart follows."""
         self._cell.request_exit(reason)
 
+    def now(self) -> float:
+        """The clock of timers and deadlines, in seconds; it never goes back."""
+        return self._cell.now()
+
     def watch(self, ref: Ref[Any]) -> None:
         """Ask for a `Down` at each end of *ref*'s incarnations; at once if it is dead already."""
         self._cell.watch(ref)

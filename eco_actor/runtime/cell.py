@@ -13,6 +13,7 @@ both, so a full mailbox can always be stopped.
 """
 
 import asyncio
+import functools
 import inspect
 import logging
 from collections import deque
@@ -141,7 +142,7 @@ class Cell(Ref[Any]):
                 self.mailbox = actor.mailbox.build()
             actor._cell = self
             self._actor = actor
-            self._drains = inspect.iscoroutinefunction(actor.handle)
+            self._drains = _has_async_handle(type(actor))  # type: ignore[arg-type]  # a class is hashable
             waiting = actor.init()
         except Exception as error:
             self._not_started(error)
@@ -483,6 +484,11 @@ async def _wait(waiting: dict["asyncio.Future[None]", Cell], timeout: float | No
         done, _ = await asyncio.wait(waiting, timeout=timeout)
         for ended in done:
             del waiting[ended]
+
+
+@functools.cache
+def _has_async_handle(kind: type[Actor[Any]]) -> bool:
+    return inspect.iscoroutinefunction(kind.handle)
 
 
 def _kind(spec: ChildSpec) -> str:

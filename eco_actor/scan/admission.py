@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Final
 
 from eco_actor.eventlog import StoreError, StoreFull, Write
 from eco_actor.runtime import DynamicSupervisor, Restart, child
@@ -14,11 +12,10 @@ from eco_actor.scan.picture import Picture
 from eco_actor.scan.scan import Cancel, Pipeline, Scan, first_event
 from eco_actor.scan.state import ScanState
 from eco_actor.scan.tables import ADD_PICTURE, ADD_SCAN
+from eco_actor.scan.task_id import TaskIds
 from eco_actor.scan.vision import Pixels
 
 log = logging.getLogger(__name__)
-
-TASK_ID_BYTES: Final = 16
 
 
 class Busy(Exception):
@@ -44,6 +41,7 @@ class Admission:
         self._decode = decode
         self._threads = threads
         self._max_decodes = max_decodes
+        self._ids = TaskIds()
         self._decoding = 0
         self._reserved = 0  # accepted in memory, not yet durable
 
@@ -66,8 +64,8 @@ class Admission:
 
     def _accept(self, picture: Picture | None, options: Options) -> "asyncio.Future[str]":
         """Queue the acceptance; the place is reserved until it is decided."""
-        task_id = secrets.token_urlsafe(TASK_ID_BYTES)
         at_ms = self._pipeline.now_ms()
+        task_id = self._ids.make(at_ms)
         draft = first_event(task_id, at_ms)
         writes = [Write(ADD_SCAN, (task_id, at_ms, options.pack()))]
         if picture is not None:

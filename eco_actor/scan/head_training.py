@@ -5,6 +5,7 @@ each fold's training photos: there by leave-one-out, which kernel ridge regressi
 form. The server's own code prepares the photos and judges the features, bytes for floats included.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -190,8 +191,24 @@ def _distance_bound(left_out_distance: Floats) -> float:
     return float(np.quantile(left_out_distance, 1 - NOVEL_SHARE))
 
 
-def cross_validate(features: Floats, labels: Labels, fold: Labels) -> dict[str, Any]:
-    """Figures over all photos, each judged by a head that was fitted and calibrated without it."""
+def cross_validate(features: Floats, labels: Labels, folds: Sequence[Labels]) -> dict[str, Any]:
+    """Figures over all photos, each judged by a head that was fitted and calibrated without it.
+
+    The mean over the splits in `folds`, each the fold numbers [n] of the photos.
+    """
+    judged = [_judge_folds(features, labels, fold) for fold in folds]
+    best, sure, confidence = (np.concatenate(parts) for parts in zip(*judged, strict=True))
+    return {
+        "photos": len(labels),
+        "splits": len(folds),
+        **_figures(np.tile(labels, len(folds)), best, sure, confidence),
+    }
+
+
+def _judge_folds(
+    features: Floats, labels: Labels, fold: Labels
+) -> tuple[Labels, NDArray[np.bool_], Floats]:
+    """Best class, whether it is believed, and its likelihood, all [n]."""
     best = np.zeros_like(labels)
     sure = np.zeros(len(labels), np.bool_)
     confidence = np.zeros(len(labels), np.float32)
@@ -204,7 +221,7 @@ def cross_validate(features: Floats, labels: Labels, fold: Labels) -> dict[str, 
             sure[index] = (
                 confidence[index] >= head.min_confidence and opinion.distance <= head.max_distance
             )
-    return _figures(labels, best, sure, confidence)
+    return best, sure, confidence
 
 
 def _figures(
@@ -216,7 +233,6 @@ def _figures(
         return round(float(mask.mean()), 4)
 
     return {
-        "photos": len(labels),
         "accuracy_without_reject": share(right),
         "right": share(right & sure),
         "unsure": share(~sure),
@@ -225,7 +241,6 @@ def _figures(
         "mean_confidence": round(float(confidence.mean()), 4),
         "per_class": {
             folder: {
-                "photos": int((labels == label).sum()),
                 "accuracy_without_reject": share(right[labels == label]),
                 "right": share((right & sure)[labels == label]),
                 "confidently_wrong": share((~right & sure)[labels == label]),

@@ -73,6 +73,8 @@ def write_atomically(target: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            # An installer may fill the cache for the service's user; the model is no secret.
+            os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
         Path(name).replace(target)
     except BaseException:
@@ -91,12 +93,13 @@ def convert_in_subprocess(cache_dir: Path) -> None:
 
     Raises `ModelUnavailable` with the converter's own words.
     """
-    command = [sys.executable, "-m", "eco_actor.scan.lite0_graph", str(cache_dir)]
+    # -P: whatever lies in the working directory is not imported in place of what is meant.
+    command = [sys.executable, "-P", "-m", "eco_actor.scan.lite0_graph", str(cache_dir)]
+    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
-        # The interpreter's path is handed on, so a package that runs from a checkout is found too.
         finished = subprocess.run(
             command,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},  # a checkout is found, too
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,6 +1,6 @@
 """What a client may say about a scan besides the picture; kept with the scan as it was said."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import msgpack
@@ -19,7 +19,8 @@ class Options:
     user_input: str | None = None
 
     def pack(self) -> bytes:
-        packed: bytes = msgpack.packb(asdict(self))
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        packed: bytes = msgpack.packb(fields)
         return packed
 
     @classmethod

@@ -49,10 +49,10 @@ class Recovery(Actor[Look]):
     async def handle(self, message: Look) -> None:
         # Behind this, whatever a scan that is gone had still queued is in the log.
         await self._log.commit([])
-        after_ms, after_id, found = 0, "", 0
-        while rows := await self._log.query(UNFINISHED, (after_ms, after_ms, after_id, FEW)):
-            for created_ms, task_id, packed, jpeg in rows:
-                after_ms, after_id = created_ms, task_id
+        after, found = "", 0
+        while rows := await self._log.query(UNFINISHED, (after, FEW)):
+            for task_id, packed, jpeg in rows:
+                after = task_id
                 if not self._admission.running(task_id):
                     found += 1
                     await self._resume(task_id, Options.unpack(packed), jpeg)

@@ -9,6 +9,7 @@ at one stage. Messages from attempts that are over are ignored by their number.
 It does not wait for its events to be durable; it ends when its last one is.
 """
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -70,16 +71,20 @@ def step_event(
     task_id: str, seq: int, step: str, status: str, progress: int, at_ms: int, **fields: Any
 ) -> dict[str, Any]:
     """The data of an event as clients see it."""
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return {
         "task_id": task_id,
         "seq": seq,
         "step": step,
         "status": status,
         "progress": progress,
-        "at": at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": f"{_to_the_second(at_ms // 1000)}.{at_ms % 1000:03d}Z",
         **fields,
     }
+
+
+@functools.lru_cache(maxsize=2)  # many events a second, one second after the other
+def _to_the_second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def first_event(task_id: str, at_ms: int) -> Draft:
@@ -111,6 +116,7 @@ class Scan(Actor[Message]):
         self.pipeline = pipeline
         self.attempt = 0  # over all stages, so that no reply can be taken for another's
         self.tries = 0  # at the stage under way
+        self.pool: Pool | None = None  # of that stage
         self.worker: Ref[Work] | None = None
         self.work: Work | None = None
 
@@ -137,7 +143,7 @@ class Scan(Actor[Message]):
                 self._settle()
                 self._failed("stage_failed", f"{type(error).__name__}: {error}")
             case Late(attempt) if attempt == self.attempt:
-                self._try_again("step_timeout", f"no result within {self._pool.stage.deadline:g} s")
+                self._try_again("step_timeout", "no result within the time this step has")
             case Retry(attempt) if attempt == self.attempt:
                 self._hand_over()
 
@@ -148,29 +154,27 @@ class Scan(Actor[Message]):
 
     # ---- attempts
 
-    @property
-    def _pool(self) -> Pool:
-        step = self.state.next_step
-        assert step is not None
-        return self.pipeline.pools[step]
-
     def _next_stage(self) -> None:
+        step = self.state.next_step
+        self.pool = self.pipeline.pools[step] if step is not None else None
         self.tries = 0
-        if self.state.next_step == "vision" and self.options.category is not None:
+        if step == "vision" and self.options.category is not None:
             self._completed(chosen(self.options.category))
-        elif self.state.next_step is not None:
+        elif step is not None:
             self._try()
 
     def _try(self) -> None:
+        assert self.pool is not None
         self.tries += 1
         self.attempt += 1
-        self.start_timer("deadline", self._pool.stage.deadline, Late(self.attempt))
+        self.start_timer("deadline", self.pool.stage.deadline, Late(self.attempt))
         self._hand_over()
 
     def _hand_over(self) -> None:
+        assert self.pool is not None
         given = StageInput(self.task_id, self.options, self.pixels, self.state.classification)
         self.work = Work(given, self.attempt, self.ref)
-        self.worker, outcome = self._pool.tell(self.work)
+        self.worker, outcome = self.pool.tell(self.work)
         if self.worker is not None:
             self.watch(self.worker)
         elif outcome in (Outcome.FULL, Outcome.DEAD):
@@ -186,7 +190,7 @@ class Scan(Actor[Message]):
 
     def _try_again(self, code: str, detail: str) -> None:
         self._settle()
-        if self.tries < self._pool.stage.attempts:
+        if self.pool is not None and self.tries < self.pool.stage.attempts:
             self._try()
         else:
             self._failed(code, detail)
@@ -194,7 +198,8 @@ class Scan(Actor[Message]):
     # ---- what is said in the log
 
     def _completed(self, fields: Fields) -> None:
-        stage = self._pool.stage
+        assert self.pool is not None
+        stage = self.pool.stage
         writes: list[Write] = []
         if stage.name == "vision" and self.pixels is not None:
             self.pixels = None
@@ -205,7 +210,8 @@ class Scan(Actor[Message]):
         self._next_stage()
 
     def _failed(self, code: str, detail: str) -> None:
-        stage = self._pool.stage
+        assert self.pool is not None
+        stage = self.pool.stage
         error = {"error": {"code": code, "detail": detail}}
         if stage.fallback is not None:
             self._say(stage.name, "failed", stage.progress, {**stage.fallback, **error})
@@ -215,7 +221,8 @@ class Scan(Actor[Message]):
     def _end(self, status: str, fields: Fields) -> None:
         """The scan is over without an answer."""
         drop = [Write(DROP_PICTURE, (self.task_id,))] if self.options.category is None else []
-        self._say(self._pool.stage.name, status, self.state.progress, fields, drop)
+        assert self.pool is not None
+        self._say(self.pool.stage.name, status, self.state.progress, fields, drop)
 
     def _grant(self, reward: Mapping[str, Any]) -> Write:
         row = (self.task_id, reward["points"], reward["character"]["id"], self.pipeline.now_ms())

@@ -4,6 +4,7 @@ A stage is a function from a `StageInput` to the fields that its event adds. It 
 (see workers.py), decides nothing about what comes next, and blocks only if the table says so.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -52,23 +53,35 @@ class Stage:
 def stages(book: RuleBook, classifier: Classifier | None, vision_workers: int) -> Sequence[Stage]:
     """The pipeline over these rules; without a classifier every scan has to bring its category."""
 
+    @functools.lru_cache(maxsize=1024)  # the same few things come again and again
+    def rule_for(category: str, tags: tuple[str, ...], lang: str) -> Rule:
+        return book.apply(category, tags, lang)
+
+    def rule_of(given: StageInput) -> Rule | None:
+        assert given.classification is not None
+        category: str | None = given.classification["category"]
+        if category is None:
+            return None
+        return rule_for(category, given.options.tags, given.options.lang)
+
     def look(given: StageInput) -> Fields:
         if classifier is None or given.pixels is None:
             raise RuntimeError("vision was asked without a classifier or without a picture")
         return classified(classifier.classify(given.pixels))
 
     def find_rule(given: StageInput) -> Fields:
-        rule = _rule(given, book)
-        return {"rule": rule.to_wire() if rule is not None else None}
+        rule = rule_of(given)
+        return {"bin": rule.bin, "layer": rule.layer} if rule is not None else {"bin": None}
 
     def compose(given: StageInput) -> Fields:
-        return {"result": _result(given, book)}
+        return {"result": _result(given, rule_of(given), book)}
 
     def grant(given: StageInput) -> Fields:
-        rule, options = _rule(given, book), given.options
-        if rule is None:
+        rule, options = rule_of(given), given.options
+        if rule is None or given.classification is None:
             return {"reward": None}
-        reward = reward_for(_category(given), rule, options.tags, options.lang)
+        category = given.classification["category"]
+        reward = reward_for(category, rule, options.tags, options.lang)
         return {"reward": reward.to_wire() if reward is not None else None}
 
     return (
@@ -98,24 +111,10 @@ def chosen(category: str) -> Fields:
     return classified(Verdict(category, 1.0, (Guess(category, 1.0),), USER))
 
 
-def _category(given: StageInput) -> str:
-    assert given.classification is not None
-    category: str = given.classification["category"]
-    return category
-
-
-def _rule(given: StageInput, book: RuleBook) -> Rule | None:
-    category: str | None = _category(given)
-    if category is None:
-        return None
-    return book.apply(category, given.options.tags, given.options.lang)
-
-
-def _result(given: StageInput, book: RuleBook) -> Fields:
+def _result(given: StageInput, rule: Rule | None, book: RuleBook) -> Fields:
     assert given.classification is not None
     lang = given.options.lang
     seen = given.classification
-    rule = _rule(given, book)
     alternatives = [
         {"category": each["category"], "name": book.name(each["category"], lang)}
         | {"confidence": each["confidence"]}

@@ -17,7 +17,7 @@ TABLES: Final = Tables(
     schema=(
         "CREATE TABLE IF NOT EXISTS scans (task_id TEXT PRIMARY KEY, created_ms INTEGER NOT NULL,"
         " options BLOB NOT NULL, finished INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
-        "CREATE INDEX IF NOT EXISTS scans_unfinished ON scans (created_ms) WHERE finished = 0",
+        "CREATE INDEX IF NOT EXISTS scans_unfinished ON scans (task_id) WHERE finished = 0",
         "CREATE TABLE IF NOT EXISTS pictures (task_id TEXT PRIMARY KEY, jpeg BLOB NOT NULL)",
         "CREATE TABLE IF NOT EXISTS rewards (task_id TEXT PRIMARY KEY, points INTEGER NOT NULL,"
         " character TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID",
@@ -27,7 +27,7 @@ TABLES: Final = Tables(
 )
 
 UNFINISHED: Final = (
-    "SELECT created_ms, scans.task_id, options, jpeg FROM scans LEFT JOIN pictures USING (task_id)"
-    " WHERE finished = 0 AND created_ms >= ? AND NOT (created_ms = ? AND scans.task_id <= ?)"
-    " ORDER BY created_ms, scans.task_id LIMIT ?"
+    "SELECT scans.task_id, options, jpeg FROM scans LEFT JOIN pictures USING (task_id)"
+    " WHERE finished = 0 AND scans.task_id > ? ORDER BY scans.task_id LIMIT ?"
 )
+"""Oldest first, since task ids are in the order of time; behind the one given, so many."""

@@ -1,14 +1,12 @@
 """Reading scans: from the log, which alone knows what others may be shown."""
 
 import asyncio
-import re
-from typing import Any, Final
+from typing import Any
 
 from eco_actor.eventlog import Event, EventLog
 from eco_actor.scan.scan import channel
 from eco_actor.scan.state import ScanState
-
-TASK_ID: Final = re.compile(r"[A-Za-z0-9_-]{22}")
+from eco_actor.scan.task_id import is_task_id
 
 
 class Views:
@@ -19,7 +17,7 @@ class Views:
 
     async def events(self, task_id: str) -> list[Event]:
         """All events of a scan so far; none for one that does not exist. StoreError."""
-        if TASK_ID.fullmatch(task_id) is None:
+        if not is_task_id(task_id):
             return []
         return (await self._log.page([channel(task_id)], after=0)).events
 

@@ -83,7 +83,7 @@ def test_shipped_head_knows_the_photos_it_was_fitted_on(
 def test_clear_classes_are_told_apart_and_strangers_rejected() -> None:
     """Well separated classes are all right when cross-validated; a far feature is novel."""
     features, labels = clusters(24, 0.5)
-    figures = cross_validate(features, labels, split(labels, 4, 0))
+    figures = cross_validate(features, labels, [split(labels, 4, 0)])
     assert figures["accuracy_without_reject"] == 1
     assert figures["confidently_wrong"] == 0
     head = fit(features, labels)
@@ -94,7 +94,7 @@ def test_pure_noise_is_mostly_unsure_and_never_believed() -> None:
     """Labels without any relation to the features lead to unsure, not to confident errors."""
     features, labels = clusters(24, 0.5)
     shuffled = np.random.default_rng(1).permutation(labels)
-    figures = cross_validate(features, shuffled, split(shuffled, 4, 0))
+    figures = cross_validate(features, shuffled, [split(shuffled, 4, 0)])
     assert figures["accuracy_without_reject"] < 0.4
     assert figures["unsure"] > 0.8
 

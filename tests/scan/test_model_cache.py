@@ -170,6 +170,15 @@ def test_cache_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
         ensure_model(tmp_path / "file" / "cache")
 
 
+def test_working_directory_does_not_get_into_the_converter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in the working directory that is named like a library is not imported."""
+    (tmp_path / "onnx.py").write_text("raise SystemExit('the wrong onnx')")
+    monkeypatch.chdir(tmp_path)
+    assert is_whole(ensure_model(tmp_path / "cache"))
+
+
 def test_failed_write_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +194,12 @@ def test_failed_write_leaves_the_old_file_and_no_other(
         write_atomically(target, b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert target.read_bytes() == b"old"
+
+
+def test_model_may_be_read_by_another_user(tmp_path: Path) -> None:
+    """A model made by the installer is readable for the account that the service runs under."""
+    write_atomically(tmp_path / "cache" / "model", b"model")
+    assert (tmp_path / "cache" / "model").stat().st_mode & 0o777 == 0o644
 
 
 def test_two_processes_may_convert_at_once(tmp_path: Path) -> None:

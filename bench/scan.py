@@ -1,0 +1,215 @@
+"""Scans per second, end to end: POST, every step through the log, and the stream to its end.
+
+`python -m bench.scan` prints one JSON line. Each client posts a scan, follows its stream until the
+last event, and posts the next, on one kept-alive connection. The server has one core, the clients
+the other; rounds against the server and against plain aiohttp (same conversation, no log, no
+pipeline) alternate, and medians are given.
+
+category:  scans with a category, no vision     vision:  scans of a photograph
+answer_ms: from the first byte of the POST to the answer's event
+"""
+
+import argparse
+import asyncio
+import io
+import json
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+import uvloop
+
+from bench.server import ROOT, Server, cores, eco, running
+
+ANSWER: Final = b'"step":"answer"'
+BYE: Final = b"0\r\n\r\n"
+
+
+@dataclass(slots=True)
+class Round:
+    """What one round measured."""
+
+    seconds: float = 0.0
+    cpu_s: float = 0.0
+    answers_ms: list[float] = field(default_factory=list)
+    done: int = 0
+    refused: int = 0
+
+    def figures(self) -> dict[str, float]:
+        ordered = sorted(self.answers_ms)
+        return {
+            "scans_s": self.done / self.seconds,
+            "answer_ms_p50": ordered[len(ordered) // 2],
+            "answer_ms_p99": ordered[int(len(ordered) * 0.99)],
+            "cpu_ms_per_scan": self.cpu_s * 1000 / self.done,
+            "refused": self.refused,
+        }
+
+
+class Client(asyncio.Protocol):
+    """Posts, follows, posts again; without coroutines, to be cheaper than any server."""
+
+    def __init__(self, round_: Round, post: bytes, until: float) -> None:
+        self.round = round_
+        self.post = post
+        self.until = until
+        self.over = asyncio.get_running_loop().create_future()
+        self.received = bytearray()
+        self.following = False
+        self.answered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._post()
+
+    def _post(self) -> None:
+        self.following = self.answered = False
+        self.received.clear()
+        self.begun = time.perf_counter()
+        self.transport.write(self.post)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        if self.following:
+            self._follow()
+        else:
+            self._accepted()
+
+    def _accepted(self) -> None:
+        head = self.received.find(b"\r\n\r\n")
+        end = self.received.find(b"}", head)
+        if head < 0 or end < 0:
+            return
+        if self.received.startswith(b"HTTP/1.1 202"):
+            url = json.loads(self.received[head + 4 : end + 1])["stream_url"]
+            self.following = True
+            self.received.clear()
+            self.transport.write(f"GET {url} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        else:
+            self.round.refused += 1
+            self._next()
+
+    def _follow(self) -> None:
+        if not self.answered and ANSWER in self.received:
+            self.answered = True
+            self.round.answers_ms.append((time.perf_counter() - self.begun) * 1000)
+        if self.received.endswith(BYE):
+            assert self.answered, bytes(self.received[-2000:])
+            self.round.done += 1
+            self._next()
+
+    def _next(self) -> None:
+        if time.perf_counter() < self.until:
+            self._post()
+        elif not self.over.done():
+            self.over.set_result(None)
+            self.transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.over.done():
+            self.over.set_exception(error or ConnectionError("the server closed the connection"))
+
+
+async def measure(server: Server, post: bytes, clients: int, seconds: float) -> Round:
+    """One round against *server*."""
+    round_, loop = Round(), asyncio.get_running_loop()
+    cpu_s, begun = server.cpu_s(), time.perf_counter()
+    made = [
+        await loop.create_connection(
+            lambda: Client(round_, post, begun + seconds), server.host, server.port
+        )
+        for _ in range(clients)
+    ]
+    await asyncio.gather(*(client.over for _, client in made))
+    round_.seconds = time.perf_counter() - begun
+    round_.cpu_s = server.cpu_s() - cpu_s
+    return round_
+
+
+def request(body: bytes, content_type: str) -> bytes:
+    head = (
+        "POST /scan/classify HTTP/1.1\r\nHost: localhost\r\n"
+        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def photograph() -> bytes:
+    """A photograph of the training set, or where there is none a drawing of the same size."""
+    folder = Path(os.environ.get("ECO_TRASHNET", ROOT.parent / "shared/data/trashnet"))
+    photo = next(iter(sorted(folder.glob("glass/*.jpg"))), None)
+    if photo is not None:
+        return photo.read_bytes()
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    Image.effect_mandelbrot((320, 240), (-2, -1.2, 1, 1.2), 100).convert("RGB").save(drawn, "JPEG")
+    return drawn.getvalue()
+
+
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {key: round(statistics.median(r[key] for r in rounds), 2) for key in rounds[0]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--clients", type=int, default=64, help="scans under way at a time (64)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a round (4)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each kind (3)")
+    parser.add_argument("--durability", default="full", choices=["full", "normal", "off"])
+    parser.add_argument("--no-vision", action="store_true", help="leave the photographs out")
+    given = parser.parse_args()
+
+    server_core, client_core = cores()
+    os.sched_setaffinity(0, {client_core})
+    by_category = request(b'{"category": "glass", "lang": "en"}', "application/json")
+    by_photo = request(photograph(), "image/jpeg")
+
+    def rounds_of(server: Server, post: bytes, clients: int) -> dict[str, float]:
+        return uvloop.run(measure(server, post, clients, given.seconds)).figures()
+
+    plain_command = [sys.executable, "-m", "bench.plain_aiohttp"]
+    options = ("--durability", given.durability, "--log-level", "warning")
+    category: list[dict[str, float]] = []
+    plain: list[dict[str, float]] = []
+    vision: list[dict[str, float]] = []
+    with (
+        running(plain_command, server_core) as plain_server,
+        eco(*options[:2], "--vision", "off", core=server_core) as server,
+    ):
+        disk, done = server.disk_bytes(), 0.0
+        for _ in range(given.rounds):
+            category.append(rounds_of(server, by_category, given.clients))
+            done += category[-1]["scans_s"] * given.seconds
+            plain.append(rounds_of(plain_server, by_category, given.clients))
+        disk_per_scan = (server.disk_bytes() - disk) / done
+    if not given.no_vision:
+        with eco(*options[:2], core=server_core) as server:
+            vision = [rounds_of(server, by_photo, 8) for _ in range(given.rounds)]
+    found: dict[str, Any] = {
+        "bench": "scan",
+        "durability": given.durability,
+        "clients": given.clients,
+        "category": medians(category) | {"disk_bytes_per_scan": round(disk_per_scan)},
+        "plain_aiohttp": medians(plain),
+        "cpu_ratio_to_plain": round(
+            statistics.median(
+                ours["cpu_ms_per_scan"] / theirs["cpu_ms_per_scan"]
+                for ours, theirs in zip(category, plain, strict=True)
+            ),
+            2,
+        ),
+    }
+    if vision:
+        found["vision"] = medians(vision)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

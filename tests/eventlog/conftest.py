@@ -1,0 +1,34 @@
+"""Stores of every kind, as a test wants them: made, closed, opened again."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster
+
+from eco_actor.eventlog import Durability, SqliteStore, Tables
+
+MakeStore = Callable[..., SqliteStore]
+
+
+@pytest.fixture(params=[Durability.FULL, Durability.NORMAL, Durability.OFF], ids=lambda d: d.value)
+def durability(request: pytest.FixtureRequest) -> Durability:
+    made: Durability = request.param
+    return made
+
+
+@pytest.fixture
+def make_store(durability: Durability, tmp_path: Path) -> MakeStore:
+    """Makes a store; with a path, each is made on the same file."""
+
+    def make(tables: Sequence[Tables] = (), capacity: int = 10_000) -> SqliteStore:
+        path = None if durability is Durability.OFF else tmp_path / "log.db"
+        return SqliteStore(path, durability, tables, capacity)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def closing_may_block(blockbuster: BlockBuster) -> None:
+    """`close` waits for the readers in the loop; test_reopen has the test that it should not."""
+    blockbuster.functions["threading.Lock.acquire"].can_block_in("eventlog/sqlite.py", "close")

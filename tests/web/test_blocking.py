@@ -1,0 +1,61 @@
+"""What blocks the loop, and may not: each has its test here, and none is tolerated."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from blockbuster import BlockBuster, BlockingError, blockbuster_ctx
+
+from eco_actor.app import lock
+from eco_actor.eventlog import Durability, EventLog, SqliteStore
+from eco_actor.scan import reward
+from eco_actor.scan.rules import RuleBook
+from eco_actor.scan.tables import TABLES
+from eco_actor.web.pages import PageRoutes
+
+
+@pytest.fixture(autouse=True)
+def blockbuster() -> Iterator[BlockBuster]:
+    """As for all tests, but without exceptions."""
+    with blockbuster_ctx("eco_actor") as watching:
+        yield watching
+
+
+@pytest.fixture
+def book() -> RuleBook:
+    return RuleBook.load()
+
+
+async def test_a_blocking_call_of_the_package_fails_a_test(tmp_path: Path) -> None:
+    """The watch itself works: a function of ours that opens a file in the loop is caught."""
+    with pytest.raises(BlockingError):
+        lock(tmp_path / "data")
+
+
+async def test_what_a_test_itself_does_is_its_own_affair() -> None:
+    """Only calls that come from the package count."""
+    time.sleep(0)
+
+
+@pytest.mark.xfail(strict=True, raises=BlockingError, reason="is_dir at the start and for each /")
+async def test_the_page_is_found_without_asking_the_disk_in_the_loop() -> None:
+    """Adding the routes of the page does no file access while the loop runs."""
+    PageRoutes().add_to(web.Application())
+
+
+@pytest.mark.xfail(strict=True, raises=BlockingError, reason="joins the readers in the loop")
+async def test_closing_the_store_does_not_wait_in_the_loop(tmp_path: Path) -> None:
+    """A reader that is still busy with a page holds up nobody else."""
+    log = EventLog(SqliteStore(tmp_path / "eco.db", Durability.FULL, [TABLES]))
+    await log.open()
+    await log.query("SELECT 1")
+    await log.close()
+
+
+@pytest.mark.xfail(strict=True, raises=BlockingError, reason="characters.json is read on demand")
+async def test_the_first_reward_does_not_read_its_file_in_the_loop(book: RuleBook) -> None:
+    """What rewards need is in memory before the first scan."""
+    reward._packaged.cache_clear()
+    reward.reward_for("glass", book.apply("glass", (), "ko"), (), "ko")
