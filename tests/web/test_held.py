@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -267,21 +267,22 @@ async def test_a_stop_says_goodbye_to_every_stream(
     eco: Eco, session: aiohttp.ClientSession, held: Held
 ) -> None:
     """Each open stream gets eco.bye going_away with a time to come back, and ends."""
-    async with asyncio.timeout(20), eco.running(http=True):
-        client = Client(session, eco.address.url)
-        task_id = await post(client)
-        rests = []
-        for _ in range(10):
-            stream = await client.stream(task_id).__aenter__()
-            await stream.until(1)
-            rests.append(asyncio.create_task(stream.rest()))
-        held.gate.clear()
-    for rest in rests:
-        (bye,) = await rest
+    async with AsyncExitStack() as stack:
+        async with eco.running(http=True):
+            client = Client(session, eco.address.url)
+            task_id = await post(client)
+            streams = [
+                await stack.enter_async_context(client.stream(task_id)) for _ in range(10)
+            ]
+            for stream in streams:
+                await stream.until(1)
+            rests = asyncio.gather(*(stream.rest() for stream in streams))
+            rests.add_done_callback(lambda _: held.gate.set())
+    for rest in await rests:
+        (bye,) = rest
         assert (bye.event, bye.json()["code"]) == ("eco.bye", "going_away")
         assert bye.json()["reconnect"] is True
         assert bye.retry == bye.json()["retry_ms"] > 0
-    held.gate.set()
 
 
 @pytest.mark.xfail(strict=True, reason="503 until the start is over, though it listens already")

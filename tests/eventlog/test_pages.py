@@ -1,0 +1,134 @@
+"""Pages: from the newest events in memory or from the store, always complete or not at all."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eco_actor.eventlog import Draft, Event, EventLog, SqliteStore
+from eco_actor.eventlog.recent import Recent
+
+MakeStore = Callable[..., SqliteStore]
+
+CHANNELS = ("app:a", "app:b", "app:c")
+
+
+def draft(n: object, channel: str, *, opens: bool = False) -> Draft:
+    return Draft(channel, {"n": n}, at_ms=1, opens=opens)
+
+
+async def filled(store: SqliteStore, order: str) -> EventLog:
+    """A log in which the events stand on channels a, b, c in this *order*."""
+    log = EventLog(store)
+    await log.open()
+    await log.commit([draft(n, f"app:{letter}") for n, letter in enumerate(order, start=1)])
+    return log
+
+
+@pytest.mark.parametrize(
+    ("channels", "after", "limit", "positions", "upto"),
+    [
+        (["app:a", "app:c"], 0, 10, [1, 3, 4, 6, 7], 9),
+        (["app:c", "app:a"], 0, 10, [1, 3, 4, 6, 7], 9),
+        (["app:a", "app:c"], 0, 3, [1, 3, 4], 4),
+        (["app:a", "app:c"], 0, 5, [1, 3, 4, 6, 7], 7),
+        (["app:a", "app:c"], 4, 10, [6, 7], 9),
+        (["app:a"], 7, 10, [], 9),
+        (["app:none"], 0, 10, [], 9),
+        (["app:b"], 9, 10, [], 9),
+    ],
+)
+async def test_a_page_has_the_events_of_its_channels_in_position_order(
+    make_store: MakeStore,
+    channels: list[str],
+    after: int,
+    limit: int,
+    positions: list[int],
+    upto: int,
+) -> None:
+    """At most the limit, behind the position; `upto` is the last event of a full page, else the
+    head of the log.
+    """
+    log = await filled(make_store(), "abacbacbb")
+    page = await log.page(channels, after, limit)
+    assert [event.position for event in page.events] == positions
+    assert [event.data["n"] for event in page.events] == positions
+    assert page.upto == upto
+    stored = await log.store.page(channels, after, limit)
+    assert ([event.position for event in stored.events], stored.upto) == (positions, upto)
+    await log.close()
+
+
+async def test_an_event_reads_back_as_it_was_written(make_store: MakeStore) -> None:
+    """Data, time, channel and marks survive the store."""
+    log = EventLog(make_store())
+    await log.open()
+    data = {"ko": "유리병", "list": [1, 2.5, None, True], "deep": {"": {"x": -(2**40)}}}
+    written = [
+        Draft("scan:x", data, 123456789012, opens=True),
+        Draft("scan:x", {}, 5, terminal=True),
+        Draft("scan:x", {}, 6, terminal=True, final=True),
+    ]
+    await log.commit(written)
+    page = await log.store.page(["scan:x"], 0, 10)
+    read = [
+        Draft(e.channel, e.data, e.at_ms, opens=e.opens, terminal=e.terminal, final=e.final)
+        for e in page.events
+    ]
+    assert read == written
+    assert [e.cursor for e in page.events] == [log.cursor(n) for n in (1, 2, 3)]
+    await log.close()
+
+
+@given(
+    st.lists(st.sampled_from(CHANNELS), max_size=40),
+    st.integers(1, 12),
+    st.integers(0, 5),
+    st.booleans(),
+)
+def test_recent_answers_all_or_nothing(
+    order: list[str], capacity: int, before: int, opening: bool
+) -> None:
+    """Against the whole list: an answer is every event behind the position, or it is None.
+
+    It is not None for a channel that was opened and not yet pushed out, nor for what lies behind
+    the oldest event kept.
+    """
+    recent = Recent(capacity)
+    everything: list[Event] = []
+    for n, channel in enumerate(order):
+        first = opening and channel not in order[:n]
+        event = Event(draft(n, channel, opens=first), before + n + 1, "e")
+        everything.append(event)
+        recent.add(event)
+    kept = everything[-capacity:]
+    assert len(recent) == len(kept)
+    for channel in CHANNELS:
+        mine = [event for event in everything if event.channel == channel]
+        # What was there before this memory began can be of any channel that it did not open.
+        incomplete = not (mine and mine[0].opens)
+        for position in range(before + len(order) + 2):
+            found = recent.after(channel, position)
+            known = bool(kept) and position >= kept[0].position - 1
+            whole = bool(mine) and mine[0] in kept and mine[0].opens
+            if found is not None:
+                assert found == [event for event in mine if event.position > position]
+                assert not (incomplete and position < before)
+            assert (found is not None) == (known or whole)
+
+
+async def test_a_page_comes_from_the_store_when_memory_is_not_enough(
+    make_store: MakeStore,
+) -> None:
+    """With room for three events in memory, pages are as complete as with all."""
+    log = EventLog(make_store())
+    log._recent = Recent(3)
+    await log.open()
+    for n in range(1, 21):
+        await log.commit([draft(n, CHANNELS[n % 2])])
+    for after in range(21):
+        page = await log.page(["app:a"], after)
+        assert [e.position for e in page.events] == [n for n in range(2, 21, 2) if n > after]
+        assert page.upto == 20
+    await log.close()
