@@ -64,11 +64,13 @@ class Eco:
         """Who is started, restarted and stopped with whom."""
         config = self.config
         pools = [pool_spec(pool, self.threads) for pool in self.pools.values()]
+        # The scans lean on the pipeline, and recovery picks them up when either was restarted; the
+        # clients' connections outlive both.
         work = [
+            child("connections", DynamicSupervisor, config.max_connections),
             child("pipeline", Supervisor, pools),
             child("scans", DynamicSupervisor, config.max_scans),
             child("recovery", Recovery, self.log, self.admission, self.views),
-            child("connections", DynamicSupervisor, config.max_connections),
         ]
         everything = [
             child("store", LogOwner, self.log),

@@ -27,6 +27,7 @@ from eco_actor.scan.stages import Fields, Stage, StageInput, chosen
 from eco_actor.scan.workers import Done, Failed, Pool, Work
 
 NOW: Final = 1_700_000_000_000
+PIXELS: Final[Any] = "pixels"  # nobody looks at them
 
 
 class FakeStore:
@@ -237,7 +238,7 @@ class ScriptedWorker(Actor[Work]):
 class World:
     """Scans over scripted workers: a supervision tree without disk, threads or waiting.
 
-    `scripts` by stage; `decode` makes a picture of a body that is not b"bad".
+    `scripts` by stage; `decode` makes a picture of a body.
     """
 
     def __init__(
@@ -247,7 +248,7 @@ class World:
         *,
         max_scans: int = 4,
         capacity: int = 8,
-        max_decodes: int = 2,
+        max_decodes: int = 8,
         stages: Iterable[Stage] = (),
         decode: Callable[[bytes], Picture] | None = None,
     ) -> None:
@@ -263,7 +264,7 @@ class World:
         self.admission = Admission(
             self.pipeline,
             self.scans,
-            decode or (lambda body: Picture(None, body)),  # type: ignore[arg-type]
+            decode or (lambda body: Picture(PIXELS, body)),
             self.threads,
             max_decodes,
         )

@@ -43,7 +43,11 @@ class Transport(Protocol):
         """Send; waits while the client does not read. ConnectionError once it is gone."""
 
     def close(self) -> None:
-        """No more is written; harmless when repeated."""
+        """No more is written; what was, still arrives. Harmless when repeated."""
+
+    def abort(self) -> None:
+        """Drop what the client has not read and close: politeness would wait for the very one
+        that does not read."""
 
 
 class Signal(Enum):
@@ -63,7 +67,6 @@ class Connection(Actor[Signal]):
         self._subscription = subscription
         self._opening: bytes = b""
         self._wrote = 0.0  # when, by the loop's clock
-        self._bye: Bye | None = None
 
     def init(self) -> None:
         self._opening = sse_retry(RETRY_MS) + _open(self._subscription)
@@ -86,7 +89,9 @@ class Connection(Actor[Signal]):
         except ConnectionError:
             self.stop()
         except TimeoutError:
-            self._end(Bye.SLOW_CONSUMER)
+            log.info("%s: the client does not read, dropped", self.ref.path)
+            self._transport.abort()
+            self.stop()
 
     async def _drain(self) -> None:
         while True:
@@ -99,7 +104,7 @@ class Connection(Actor[Signal]):
             if data:
                 await self._write(data)
             if over:
-                self._end(Bye.COMPLETE)
+                self.stop()
             if over or not events:
                 return
 
@@ -113,10 +118,6 @@ class Connection(Actor[Signal]):
         if self.now() - self._wrote >= HEARTBEAT:
             await self._write(COMMENT)
         self.start_timer("heartbeat", self._wrote + HEARTBEAT - self.now(), Signal.BEAT)
-
-    def _end(self, bye: Bye) -> None:
-        self._bye = bye
-        self.stop()
 
     def terminate(self, reason: Exit) -> Awaitable[None] | None:
         self._subscription.close()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from eco_actor.eventlog import Draft, EventLog, StoreError, Write
+from eco_actor.eventlog import Draft, Event, EventLog, StoreError, Write
 from eco_actor.runtime import Actor, Down, Exit, MailboxSpec, Outcome, Ref
 from eco_actor.scan.options import Options
 from eco_actor.scan.stages import Fields, StageInput, chosen
@@ -58,7 +58,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The scan's last event is durable, or could not be written."""
+    """The scan's last event is durable; or one of its events could not be written."""
 
     error: StoreError | None
 
@@ -127,7 +127,7 @@ class Scan(Actor[Message]):
         match message:
             case Stored(error):
                 if error is not None:
-                    log.error("scan %s: its end is not in the log: %s", self.task_id, error)
+                    log.error("scan %s stops, the log cannot take it: %s", self.task_id, error)
                 self.stop()
             case Cancel():
                 if self.state.status == "processing":
@@ -245,9 +245,9 @@ class Scan(Actor[Message]):
         )
         if final:
             finish = Write(FINISH_SCAN, (self.task_id,))
-            self.pipeline.log.append([draft], [*writes, finish], self._stored)
-        else:
-            self.pipeline.log.append([draft], writes)
+            writes = [*writes, finish]
+        self.pipeline.log.append([draft], writes, self._stored)
 
-    def _stored(self, events: object, error: StoreError | None) -> None:
-        self.ref.tell(Stored(error))
+    def _stored(self, events: Sequence[Event], error: StoreError | None) -> None:
+        if error is not None or any(event.final for event in events):
+            self.ref.tell(Stored(error))

@@ -37,7 +37,7 @@ class StreamRoutes:
         self._numbers = itertools.count(1)
 
     def add_to(self, app: web.Application) -> None:
-        app.router.add_get("/scan/{task_id}/stream", self.scan)
+        app.router.add_get("/scan/{task_id}/stream", self.scan, allow_head=False)
 
     async def scan(self, request: web.Request) -> web.StreamResponse:
         task_id = request.match_info["task_id"]
@@ -54,7 +54,7 @@ class StreamRoutes:
     async def _stream(self, request: web.Request, subscription: Subscription) -> web.StreamResponse:
         response = web.StreamResponse(headers=HEADERS)
         await response.prepare(request)
-        transport = ResponseTransport(response)
+        transport = ResponseTransport(request, response)
         connection = self._connect(transport, subscription)
         if connection is None:
             # 200 and a word, because an EventSource gives up for good on any other status
@@ -84,7 +84,8 @@ class StreamRoutes:
 class ResponseTransport:
     """A connection's way out through a response of aiohttp; `closed` ends the handler."""
 
-    def __init__(self, response: web.StreamResponse) -> None:
+    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
+        self._request = request
         self._response = response
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -94,3 +95,8 @@ class ResponseTransport:
     def close(self) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
+
+    def abort(self) -> None:
+        if self._request.transport is not None:
+            self._request.transport.abort()
+        self.close()

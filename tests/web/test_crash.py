@@ -19,7 +19,7 @@ STEPS = ("vision", "rule", "answer", "reward")
 
 
 def rows(server: Server, sql: str) -> list[tuple[Any, ...]]:
-    """What the database of a server that does not run holds."""
+    """What the database holds."""
     path = server.data_dir / "eco.db"
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         return db.execute(sql).fetchall()
@@ -164,24 +164,6 @@ async def test_what_failed_before_the_kill_is_not_tried_again(
     assert (await client.get(f"/scan/{task_id}")).json()["status"] == "cancelled"
 
 
-async def test_an_orderly_stop_in_the_middle_of_work_leaves_it_to_the_next_process(
-    session: aiohttp.ClientSession, gated: Callable[..., Server], gates: Path
-) -> None:
-    """SIGTERM with scans at the vision step: exit 0, and after a start they are finished."""
-    server = gated(vision=True)
-    client = Client(session, server.url)
-    accepted = {await begin(client, kind) for kind in ("photo",) * 5 + ("category",) * 5}
-    await asyncio.to_thread(server.stop)
-    for step in STEPS:
-        (gates / step).touch()
-    server.start()
-    for task_id in accepted:
-        check_events(await client.events(task_id), task_id)
-    server.stop()
-    check_books(server, accepted)
-    assert "Traceback" not in server.log_text()
-
-
 async def crowd(
     client: Client, bodies: list[bytes], enough: int, then: Callable[[], None]
 ) -> set[str]:
@@ -207,6 +189,17 @@ async def crowd(
     return accepted
 
 
+async def finish(session: aiohttp.ClientSession, server: Server, accepted: set[str]) -> None:
+    """All scans that are in the books, whether their client was told or not, come to their end."""
+    known = {task_id for (task_id,) in rows(server, "SELECT task_id FROM scans")}
+    assert known >= accepted
+    client = Client(session, server.url)
+    for task_id in known:
+        check_events(await client.events(task_id), task_id)
+    server.stop()
+    check_books(server, known)
+
+
 @pytest.fixture(scope="module")
 def fifty(photos: Path) -> list[bytes]:
     names = sorted(photos.glob("*/*.jpg"))
@@ -221,29 +214,46 @@ async def test_whatever_was_accepted_is_finished_after_a_kill(
     enough: int,
 ) -> None:
     """Fifty photos at once, killed after some answers: each accepted one ends, gapless."""
-    running = server(vision=True)
+    running = server(vision=True, env={"ECO_MAX_DECODES": "50"})
     accepted = await crowd(Client(session, running.url), fifty, enough, running.kill)
     assert len(accepted) >= enough
     running.start()
-    client = Client(session, running.url)
-    for task_id in accepted:
-        check_events(await client.events(task_id), task_id)
-    running.stop()
-    check_books(running, accepted)
+    await finish(session, running, accepted)
+
+
+async def test_an_orderly_stop_in_the_middle_of_work_leaves_it_to_the_next_process(
+    session: aiohttp.ClientSession, server: Callable[..., Server], fifty: list[bytes]
+) -> None:
+    """SIGTERM with photos waiting for vision: exit 0, and after a start they are finished."""
+    running = server(vision=True, env={"ECO_MAX_DECODES": "50"})
+    accepted = await crowd(Client(session, running.url), fifty, 30, running.stop)
+    unfinished = rows(running, "SELECT count(*) FROM scans WHERE finished = 0")
+    assert unfinished > [(0,)]
+    running.start()
+    await finish(session, running, accepted)
+    assert "Traceback" not in running.log_text()
+
+
+@pytest.mark.xfail(strict=True, reason="stages are waited for one after the other, threads at exit")
+async def test_a_stage_that_hangs_does_not_hold_up_a_stop(
+    session: aiohttp.ClientSession, gated: Callable[..., Server]
+) -> None:
+    """A classifier and a rule that never return: SIGTERM still ends the process in 10 s."""
+    server = gated(vision=True)
+    client = Client(session, server.url)
+    for kind in ("photo", "category"):
+        await begin(client, kind)
+    await asyncio.to_thread(server.stop)
 
 
 async def test_a_kill_in_the_middle_of_recovery_is_recovered_from(
     session: aiohttp.ClientSession, server: Callable[..., Server], fifty: list[bytes]
 ) -> None:
     """Killed again right after each start, three times: still nothing is lost or told twice."""
-    running = server(vision=True)
+    running = server(vision=True, env={"ECO_MAX_DECODES": "50"})
     accepted = await crowd(Client(session, running.url), fifty, 30, running.kill)
     for _ in range(3):
         running.start()
         running.kill()
     running.start()
-    client = Client(session, running.url)
-    for task_id in accepted:
-        check_events(await client.events(task_id), task_id)
-    running.stop()
-    check_books(running, accepted)
+    await finish(session, running, accepted)
