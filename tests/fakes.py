@@ -137,6 +137,7 @@ class FakeTransport:
         self.stalled = stalled
         self.error: Exception | None = None
         self.closed_at: float | None = None
+        self.aborted = False
 
     @property
     def sent(self) -> bytes:
@@ -153,7 +154,12 @@ class FakeTransport:
         self.times.append(loop.time())
 
     def close(self) -> None:
-        self.closed_at = asyncio.get_running_loop().time()
+        if self.closed_at is None:
+            self.closed_at = asyncio.get_running_loop().time()
+
+    def abort(self) -> None:
+        self.aborted = True
+        self.close()
 
 
 class InlineExecutor(Executor):

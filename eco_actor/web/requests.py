@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
@@ -43,13 +43,12 @@ async def read_scan_request(request: web.Request) -> ScanRequest:
     """Read and check a request to scan. Problem, when it cannot be one."""
     kind = request.content_type
     if kind == "application/json":
-        asked, picture = _decode_json(await _read(request)), None
-        if request.query:
-            raise Problem(422, "bad_option", "with a JSON body the options belong into it")
+        given = _decode_json(await _read(request))
+        asked, picture = _scan_options(request.query, given), None
         if asked.category is None:
             raise Problem(422, "bad_option", "category: needed when there is no image")
     elif kind in IMAGE_TYPES:
-        asked = _convert_query(request.query)
+        asked = _scan_options(request.query, {})
         picture = await _read(request)
     else:
         known = ", ".join(sorted(IMAGE_TYPES))
@@ -68,18 +67,21 @@ async def _read(request: web.Request) -> bytes:
     return body
 
 
-def _decode_json(body: bytes) -> ScanOptions:
+def _decode_json(body: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(body, type=ScanOptions)
+        return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.ValidationError as error:
-        raise Problem(422, "bad_option", str(error)) from error
+        raise Problem(400, "bad_json", "the body is JSON, but not an object") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise Problem(400, "bad_json", f"the body is not JSON: {error}") from error
 
 
-def _convert_query(query: Mapping[str, str]) -> ScanOptions:
+def _scan_options(query: Mapping[str, str], body: Mapping[str, Any]) -> ScanOptions:
+    """The options of both; the body, where they have types, wins."""
     try:
-        return msgspec.convert(dict(query), ScanOptions, strict=False)
+        from_query = msgspec.convert(dict(query), ScanOptions, strict=False)
+        merged = {name: getattr(from_query, name) for name in query} | dict(body)
+        return msgspec.convert(merged, ScanOptions)
     except msgspec.ValidationError as error:
         raise Problem(422, "bad_option", str(error)) from error
 

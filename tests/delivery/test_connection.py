@@ -104,6 +104,7 @@ def test_a_stream_is_the_opening_every_event_and_the_bye() -> None:
             }
             assert client.sent.count(b"eco.bye") == 1
             assert client.closed_at is not None
+            assert not client.aborted
             assert not ref.alive
             assert len(server.log.hub) == 0
 
@@ -215,6 +216,7 @@ def test_a_client_that_reads_nothing_is_given_up_after_a_while(when: str) -> Non
             assert client.closed_at is None
             await asyncio.sleep(1)
             assert client.closed_at == pytest.approx(began + PATIENCE)
+            assert client.aborted, "what it has not read is dropped, not waited for"
             assert not ref.alive
             assert len(server.log.hub) == len(server.system.jobs) == 0
 

@@ -64,9 +64,7 @@ def test_retry_and_comment() -> None:
         (Bye.BUSY, "busy", True),
     ],
 )
-def test_a_bye_says_why_whether_and_when_to_come_back(
-    bye: Bye, code: str, reconnect: bool
-) -> None:
+def test_a_bye_says_why_whether_and_when_to_come_back(bye: Bye, code: str, reconnect: bool) -> None:
     """One block with a retry field and the four members of the contract."""
     frame = sse_bye(bye, 1234).decode()
     retry, name, data, *rest = frame.split("\n")
