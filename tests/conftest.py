@@ -9,8 +9,10 @@ import aiohttp
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
-from tests.web.client import Client
-from tests.web.serving import ROOT, Server
+pytest.register_assert_rewrite("tests.web.checks", "tests.web.client", "tests.web.serving")
+
+from tests.web.client import Client  # noqa: E402
+from tests.web.serving import ROOT, Server  # noqa: E402
 
 MATERIALS = ("cardboard", "glass", "metal", "paper", "plastic")
 

@@ -1,17 +1,16 @@
-"""Stand-ins without threads, for tests in virtual time: a store, workers, a client, an executor."""
+"""Stand-ins without threads, for tests in virtual time: a store, a client, an executor."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, Future
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 from eco_actor.eventlog import (
+    Chain,
     Draft,
     Durability,
     Event,
-    EventLog,
     Page,
     Statement,
     StoreError,
@@ -19,15 +18,9 @@ from eco_actor.eventlog import (
     Write,
 )
 from eco_actor.eventlog.store import Appended
-from eco_actor.runtime import Actor, DynamicSupervisor, Supervisor, System, child
-from eco_actor.scan.admission import Admission
-from eco_actor.scan.picture import Picture
-from eco_actor.scan.scan import Pipeline
-from eco_actor.scan.stages import Fields, Stage, StageInput, chosen
-from eco_actor.scan.workers import Done, Failed, Pool, Work
 
-NOW: Final = 1_700_000_000_000
-PIXELS: Final[Any] = "pixels"  # nobody looks at them
+
+_Waiting = tuple[Sequence[Draft], Sequence[Write], Appended | None, Chain]
 
 
 class FakeStore:
@@ -49,8 +42,9 @@ class FakeStore:
         self.fails: Callable[[Sequence[Draft]], str | None] = lambda drafts: None
         self.refuses: Callable[[Sequence[Draft]], bool] = lambda drafts: False
         self.reads_fail = False
+        self.closed = False
         self.answers: Callable[[str], list[tuple[Any, ...]]] = lambda sql: []
-        self._waiting: deque[tuple[Sequence[Draft], Sequence[Write], Appended | None]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._offers: deque[tuple[list[Event], StoreError | None, Appended | None]] = deque()
 
     @property
@@ -68,19 +62,26 @@ class FakeStore:
             self._settle()
 
     def append(
-        self, drafts: Sequence[Draft], writes: Sequence[Write] = (), done: Appended | None = None
+        self,
+        drafts: Sequence[Draft],
+        writes: Sequence[Write] = (),
+        done: Appended | None = None,
+        chain: Chain | None = None,
     ) -> None:
+        if self.closed:
+            raise StoreError("the store is closed")
         if self.refuses(drafts):
             raise StoreFull("as full as it was told to be")
         self.appended.extend(drafts)
-        self._waiting.append((drafts, writes, done))
+        self._waiting.append((drafts, writes, done, chain or Chain()))
         _later(self.delay, self._commit)
 
     def _commit(self) -> None:
         if not self._waiting:
             return  # closed meanwhile
-        drafts, writes, done = self._waiting.popleft()
-        reason = self.fails(drafts)
+        drafts, writes, done, chain = self._waiting.popleft()
+        reason = "the chain is broken" if chain.broken else self.fails(drafts)
+        chain.broken = chain.broken or reason is not None
         events: list[Event] = []
         if reason is None:
             start = len(self.events) + 1
@@ -129,12 +130,13 @@ def _later(delay: float, callback: Callable[[], None]) -> None:
 
 
 class FakeTransport:
-    """A client: keeps what it was sent; stalls for ever while `stalled`; raises while `error`."""
+    """A client: keeps what it was sent; while `stalled` reads nothing until `resumed`."""
 
     def __init__(self, *, stalled: bool = False) -> None:
         self.writes: list[bytes] = []
         self.times: list[float] = []
         self.stalled = stalled
+        self.resumed = asyncio.Event()
         self.error: Exception | None = None
         self.closed_at: float | None = None
         self.aborted = False
@@ -149,7 +151,7 @@ class FakeTransport:
         if self.error is not None:
             raise self.error
         if self.stalled:
-            await asyncio.Event().wait()
+            await self.resumed.wait()
         self.writes.append(data)
         self.times.append(loop.time())
 
@@ -185,122 +187,3 @@ class InlineExecutor(Executor):
                 except Exception as error:
                     future.set_exception(error)
         self._waiting = []
-
-
-FIELDS: Final[dict[str, Fields]] = {
-    "vision": chosen("glass"),
-    "rule": {"rule": {"bin": "glass"}},
-    "answer": {"result": {"answer": {"text": "the glass bin"}}},
-    "reward": {"reward": {"points": 3, "character": {"id": "iseul"}}},
-}
-PROGRESS: Final = {"vision": 33, "rule": 50, "answer": 100, "reward": 100}
-
-
-def fake_stage(
-    name: str, run: Callable[[StageInput], Fields] | None = None, *, deadline: float = 10.0
-) -> Stage:
-    """A stage that computes nothing, or what *run* says."""
-    return Stage(
-        name,
-        PROGRESS[name],
-        run or (lambda given: dict(FIELDS[name])),
-        deadline=deadline,
-        attempts=2,
-        fallback={"reward": None} if name == "reward" else None,
-    )
-
-
-class ScriptedWorker(Actor[Work]):
-    """Does with each work the next of what its script says, and what the stage says after that.
-
-    A number: answers after so many seconds. "silent": never answers. "die": crashes with the work
-    in hand. "raise": the stage raises.
-    """
-
-    def __init__(self, pool: Pool, script: list[float | str], seen: list[Work]) -> None:
-        self.pool = pool
-        self.script = script
-        self.seen = seen
-        self.mailbox = type(self.mailbox)(pool.capacity)  # type: ignore[misc]
-
-    def init(self) -> None:
-        self.pool.join(self.ref)
-
-    async def handle(self, message: Work) -> None:
-        self.seen.append(message)
-        match self.script.pop(0) if self.script else 0:
-            case "die":
-                raise RuntimeError("killed in mid-stage")
-            case "silent":
-                return
-            case "raise":
-                message.reply_to.tell(Failed(message.attempt, ValueError("cannot")))
-                return
-            case float() | int() as seconds:
-                await asyncio.sleep(seconds)
-        message.reply_to.tell(Done(message.attempt, self.pool.stage.run(message.given)))
-
-
-class World:
-    """Scans over scripted workers: a supervision tree without disk, threads or waiting.
-
-    `scripts` by stage; `decode` makes a picture of a body.
-    """
-
-    def __init__(
-        self,
-        store: FakeStore | None = None,
-        scripts: dict[str, list[float | str]] | None = None,
-        *,
-        max_scans: int = 4,
-        capacity: int = 8,
-        max_decodes: int = 8,
-        stages: Iterable[Stage] = (),
-        decode: Callable[[bytes], Picture] | None = None,
-    ) -> None:
-        self.store = store or FakeStore()
-        self.log = EventLog(self.store)
-        self.scripts = scripts or {}
-        self.seen: dict[str, list[Work]] = {name: [] for name in PROGRESS}
-        table = {name: fake_stage(name) for name in PROGRESS} | {s.name: s for s in stages}
-        self.pools = {name: Pool(stage, capacity) for name, stage in table.items()}
-        self.pipeline = Pipeline(self.log, self.pools, now_ms=lambda: NOW)
-        self.max_scans = max_scans
-        self.threads = InlineExecutor()
-        self.admission = Admission(
-            self.pipeline,
-            self.scans,
-            decode or (lambda body: Picture(PIXELS, body)),
-            self.threads,
-            max_decodes,
-        )
-        self.system: System
-
-    def scans(self) -> DynamicSupervisor | None:
-        cell = self.system.find("/eco/scans")
-        actor = cell.actor if cell is not None else None
-        return actor if isinstance(actor, DynamicSupervisor) else None
-
-    @property
-    def count(self) -> int:
-        scans = self.scans()
-        assert scans is not None
-        return len(scans)
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["World"]:
-        await self.log.open()
-        workers = [
-            child(name, ScriptedWorker, pool, self.scripts.setdefault(name, []), self.seen[name])
-            for name, pool in self.pools.items()
-        ]
-        tree = [
-            child("pipeline", Supervisor, workers),
-            child("scans", DynamicSupervisor, self.max_scans),
-        ]
-        async with System(child("eco", Supervisor, tree)) as self.system:
-            yield self
-
-    def told(self, task_id: str) -> list[dict[str, Any]]:
-        """The data of the scan's events in the log."""
-        return [dict(e.data) for e in self.store.events if e.channel == f"scan:{task_id}"]

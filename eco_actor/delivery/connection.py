@@ -26,6 +26,9 @@ HEARTBEAT: Final = 15.0
 PATIENCE: Final = 20.0
 """Seconds that a write may take without the client reading any of it."""
 
+BATCHES: Final = 16
+"""Batches written before other signals, such as the client's leaving, get their turn."""
+
 RETRY_MS: Final = 2000
 """What a client waits before it reconnects, when nothing is said."""
 
@@ -59,6 +62,7 @@ class Signal(Enum):
 class Connection(Actor[Signal]):
     """Serves one subscription as Server-Sent Events, until its channel or the client ends."""
 
+    interruptible = True  # a client that does not read must not hold up a stop
     # Each signal waits at most once, so two places hold all that a tell can bring.
     mailbox = MailboxSpec(2, Overflow.COALESCE, key=lambda signal: signal)
 
@@ -94,7 +98,7 @@ class Connection(Actor[Signal]):
             self.stop()
 
     async def _drain(self) -> None:
-        while True:
+        for _ in range(BATCHES):
             events = await self._subscription.take()
             data = self._opening + b"".join(map(sse_event, events))
             self._opening = b""
@@ -107,6 +111,7 @@ class Connection(Actor[Signal]):
                 self.stop()
             if over or not events:
                 return
+        self._wake()
 
     async def _write(self, data: bytes) -> None:
         async with asyncio.timeout(PATIENCE):

@@ -14,6 +14,7 @@ from eco_actor.eventlog.hub import Hub, Subscriber
 from eco_actor.eventlog.log import EventLog, Resume
 from eco_actor.eventlog.sqlite import SqliteStore
 from eco_actor.eventlog.store import (
+    Chain,
     Durability,
     Statement,
     Store,
@@ -25,6 +26,7 @@ from eco_actor.eventlog.store import (
 
 __all__ = (
     "EARLIEST",
+    "Chain",
     "Cursor",
     "Draft",
     "Durability",

@@ -62,8 +62,12 @@ class Database:
             self._configure(path)
             self._migrate([*SCHEMA, *(ddl for table in tables for ddl in table.schema)])
             self._begin_epoch()
-        except sqlite3.Error as error:
-            raise StoreError(f"{path or 'memory'}: {error}") from error
+        except BaseException as error:
+            if hasattr(self, "connection"):
+                self.connection.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"{path or 'memory'}: {error}") from error
+            raise
 
     def _configure(self, path: Path | None) -> None:
         db = self.connection
@@ -187,7 +191,7 @@ def _event(row: tuple[Any, ...], epoch: str) -> Event:
     position, channel, at_ms, flags, data = row
     draft = Draft(
         channel,
-        msgpack.unpackb(data),
+        msgpack.unpackb(data, strict_map_key=False),
         at_ms,
         opens=bool(flags & OPENS),
         terminal=bool(flags & TERMINAL),

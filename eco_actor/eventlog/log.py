@@ -8,7 +8,7 @@ from typing import Any, Final
 from eco_actor.eventlog.event import EARLIEST, Cursor, Draft, Event, Page
 from eco_actor.eventlog.hub import Hub, Subscriber
 from eco_actor.eventlog.recent import Recent
-from eco_actor.eventlog.store import Appended, Store, StoreError, Write
+from eco_actor.eventlog.store import Appended, Chain, Store, StoreError, Write
 
 PAGE: Final = 256
 """Events a page holds at most."""
@@ -29,7 +29,8 @@ class EventLog:
         self.store = store
         self.hub = Hub()
         self._recent = Recent()
-        self._head = 0
+        self._head = 0  # the last position that was offered
+        self._seen = 0  # the last that somebody was shown: a page may be ahead of the offers
 
     @property
     def head(self) -> int:
@@ -38,7 +39,8 @@ class EventLog:
 
     async def open(self) -> None:
         """Open the store. StoreError with the reason when it cannot be."""
-        self._head = await self.store.open(self._offer)
+        self._recent = Recent()
+        self._head = self._seen = await self.store.open(self._offer)
 
     async def close(self) -> None:
         """Write what waits, then close the store."""
@@ -52,13 +54,17 @@ class EventLog:
         self.hub.offer(events)
 
     def append(
-        self, drafts: Sequence[Draft], writes: Sequence[Write] = (), done: Appended | None = None
+        self,
+        drafts: Sequence[Draft],
+        writes: Sequence[Write] = (),
+        done: Appended | None = None,
+        chain: Chain | None = None,
     ) -> None:
         """Queue events and rows for one transaction; *done* is called once they are durable.
 
         Never waits. StoreFull when too much waits already: nothing was queued.
         """
-        self.store.append(drafts, writes, done)
+        self.store.append(drafts, writes, done, chain)
 
     async def commit(self, drafts: Sequence[Draft], writes: Sequence[Write] = ()) -> list[Event]:
         """Append and wait until it is durable and was offered. StoreError, StoreFull."""
@@ -87,7 +93,9 @@ class EventLog:
                 if len(recent) <= limit:
                     return Page(recent, head)
                 return Page(recent[:limit], recent[limit - 1].position)
-        return await self.store.page(channels, after, limit)
+        page = await self.store.page(channels, after, limit)
+        self._seen = max(self._seen, page.upto)
+        return page
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Awaitable[list[tuple[Any, ...]]]:
         """Rows of a side table that a package registered. StoreError."""
@@ -117,7 +125,7 @@ class EventLog:
     def _last_of(self, epoch: str) -> int:
         """The last position that a cursor of *epoch* may name; below 0 when there never was one."""
         epochs = self.store.epochs
-        last = self._head
+        last = max(self._head, self._seen)
         for token, begins in reversed(epochs):
             if token == epoch:
                 return last

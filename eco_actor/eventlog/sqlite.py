@@ -26,6 +26,7 @@ from eco_actor.eventlog.database import Database, Item, open_reader, read_page
 from eco_actor.eventlog.event import Draft, Event, Page
 from eco_actor.eventlog.store import (
     Appended,
+    Chain,
     Durability,
     StoreError,
     StoreFull,
@@ -47,6 +48,7 @@ Query = Callable[[sqlite3.Connection], Any]
 class _Append:
     item: Item
     done: Appended | None
+    chain: Chain | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +125,27 @@ class SqliteStore:
         if not self._open:
             return
         self._open = False
+        if self._readers is not None:  # first: the last to close a database checkpoints it
+            await asyncio.to_thread(self._readers.shutdown)
         self._queue.put(None)
         await asyncio.to_thread(self._writer.join)
-        if self._readers is not None:
-            self._readers.shutdown()
 
     def append(
-        self, drafts: Sequence[Draft], writes: Sequence[Write] = (), done: Appended | None = None
+        self,
+        drafts: Sequence[Draft],
+        writes: Sequence[Write] = (),
+        done: Appended | None = None,
+        chain: Chain | None = None,
     ) -> None:
         if not self._open:
             raise StoreError("the store is closed")
         if self._queue.qsize() >= self.capacity:
             raise StoreFull(f"{self.capacity} appends are waiting to be written")
-        packed = [msgpack.packb(draft.data) for draft in drafts]
-        self._queue.put(_Append(Item(drafts, packed, writes), done))
+        try:
+            packed = [msgpack.packb(draft.data) for draft in drafts]
+        except OverflowError as error:
+            raise ValueError("a whole number in the data needs more than 64 bits") from error
+        self._queue.put(_Append(Item(drafts, packed, writes), done, chain))
 
     async def page(self, channels: Sequence[str], after: int, limit: int) -> Page:
         epoch = self.epochs[-1][0]
@@ -196,6 +205,14 @@ class SqliteStore:
         database.close()
 
     def _commit(self, database: Database, appends: Sequence[_Append]) -> list[_Settled]:
+        broken = [append for append in appends if append.chain and append.chain.broken]
+        if broken:
+            told = StoreError("an earlier event of the same story could not be written")
+            whole = [append for append in appends if append not in broken]
+            return [
+                *self._commit(database, whole),
+                *(_Settled(append.done, (), told) for append in broken),
+            ]
         if not appends:
             return []
         try:
@@ -204,6 +221,8 @@ class SqliteStore:
             if len(appends) > 1:
                 return [each for append in appends for each in self._commit(database, [append])]
             log.error("an append failed: %s", error)
+            if appends[0].chain is not None:
+                appends[0].chain.broken = True
             return [_Settled(appends[0].done, (), StoreError(str(error)))]
         return [
             _Settled(append.done, events) for append, events in zip(appends, placed, strict=True)
@@ -216,7 +235,7 @@ class SqliteStore:
     def _answer(self, database: Database, read: _Read) -> None:
         try:
             self._call_loop(_resolve, read.answer, read.query(database.connection), None)
-        except sqlite3.Error as error:
+        except Exception as error:
             self._call_loop(_resolve, read.answer, None, StoreError(str(error)))
 
     def _call_loop(self, callback: Callable[..., None], *args: Any) -> None:
@@ -234,7 +253,7 @@ class SqliteStore:
                 assert self._path is not None
                 db = self._local.db = open_reader(self._path)
             return query(db)
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, it is the reader's, not the caller's
             raise StoreError(str(error)) from error
 
 

@@ -68,6 +68,18 @@ class Write:
     row: tuple[Any, ...]
 
 
+class Chain:
+    """Ties the appends of one author together: when one fails, those it queued behind it fail too.
+
+    So what is in the log of its story has no hole. A broken chain stays broken.
+    """
+
+    __slots__ = ("broken",)
+
+    def __init__(self) -> None:
+        self.broken = False
+
+
 Appended = Callable[[Sequence[Event], StoreError | None], None]
 """Called in the loop once an append is durable and its events were offered, or with the error."""
 
@@ -97,7 +109,11 @@ class Store(Protocol):
         """Write what waits, then close."""
 
     def append(
-        self, drafts: Sequence[Draft], writes: Sequence[Write] = (), done: Appended | None = None
+        self,
+        drafts: Sequence[Draft],
+        writes: Sequence[Write] = (),
+        done: Appended | None = None,
+        chain: Chain | None = None,
     ) -> None:
         """Queue events and rows for one transaction. Returns at once.
 

@@ -43,7 +43,8 @@ class Admission:
         self._max_decodes = max_decodes
         self._ids = TaskIds()
         self._decoding = 0
-        self._reserved = 0  # accepted in memory, not yet durable
+        self._reserved = 0  # places of those that are being decoded or written
+        self._accepting: set[str] = set()  # those that are being written
 
     async def submit(self, body: bytes | None, options: Options) -> str:
         """Accept a scan of the picture in *body*, or of the category in *options*; its task id.
@@ -76,6 +77,7 @@ class Admission:
             # Here, and not in the caller's task, which may be cancelled at any moment: from the
             # commit on the scan exists.
             self._reserved -= 1
+            self._accepting.discard(task_id)
             if error is None:
                 state = ScanState.fold([draft.data])
                 self.start(task_id, options, picture.pixels if picture else None, state)
@@ -89,17 +91,23 @@ class Admission:
             self._pipeline.log.append([draft], writes, durable)
         except StoreFull as error:
             raise Busy(error.reason) from error
+        self._accepting.add(task_id)
         return accepted
 
     def cancel(self, task_id: str) -> bool:
         """Ask a running scan to end as cancelled; False when it is not under way any more."""
         scans = self._scans()
         cell = scans.child(task_id) if scans is not None else None
-        return cell is not None and cell.tell(Cancel()).accepted
+        scan = cell.actor if cell is not None else None
+        if cell is None or not isinstance(scan, Scan) or scan.state.status != "processing":
+            return False
+        cell.signal(Cancel())  # ahead of whatever results are waiting
+        return True
 
     def running(self, task_id: str) -> bool:
+        """Whether the scan is under way, or about to be: its acceptance is being written."""
         scans = self._scans()
-        return scans is not None and task_id in scans
+        return task_id in self._accepting or (scans is not None and task_id in scans)
 
     def has_room(self) -> bool:
         scans = self._scans()

@@ -5,7 +5,6 @@ reduced scale, and never more of a picture than `LONGEST` pixels a side goes on.
 """
 
 import io
-import warnings
 from typing import Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from eco_actor.scan.picture import MAX_PIXELS, BadPicture, Picture, TooManyPixel
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 LONGEST: Final = 768
+ORIENTATION: Final = 0x0112  # the EXIF tag
 BACKGROUND: Final = (255, 255, 255)  # shows through where a picture is transparent
 
 
@@ -25,13 +25,11 @@ def decode(body: bytes) -> Picture:
     bounded by `MAX_PIXELS`. Blocks for some tens of milliseconds: call it in a thread.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of oddities in metadata that harm nobody
-            with Image.open(io.BytesIO(body), formats=FORMATS) as image:
-                return _decode(image, body)
+        with Image.open(io.BytesIO(body), formats=FORMATS) as image:
+            return _decode(image, body)
     except BadPicture:
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooManyPixels(
             f"the picture has more than {MAX_PIXELS // 10**6} megapixels"
         ) from error
@@ -49,9 +47,10 @@ def _decode(image: Image.Image, body: bytes) -> Picture:
         )
     image.draft("RGB", (LONGEST, LONGEST))  # a no-op for all but large JPEGs
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    rgb = _rgb(upright)
-    as_sent = image.format == "JPEG" and image.mode == "RGB" and upright is image
+    upright = _orientation(image) == 1
+    rgb = _rgb(image if upright else ImageOps.exif_transpose(image))
+    rgb.info.clear()  # comments and profiles are nobody's business
+    as_sent = upright and image.format == "JPEG" and image.mode == "RGB"
     if max(rgb.size) > LONGEST:
         rgb.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR)
     if as_sent and rgb.size == (width, height):
@@ -61,8 +60,16 @@ def _decode(image: Image.Image, body: bytes) -> Picture:
     return Picture(np.asarray(rgb), kept.getvalue())
 
 
+def _orientation(image: Image.Image) -> int:
+    """What EXIF says, 1 being upright; unreadable EXIF says nothing."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:
+        return 1
+
+
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" not in image.info:
         return image.copy()
     if image.mode.startswith("I") or image.mode == "F":  # 16 bits a channel: keep the upper ones
         return Image.fromarray(

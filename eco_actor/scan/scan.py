@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from eco_actor.eventlog import Draft, Event, EventLog, StoreError, Write
+from eco_actor.eventlog import Chain, Draft, Event, EventLog, StoreError, Write
 from eco_actor.runtime import Actor, Down, Exit, MailboxSpec, Outcome, Ref
 from eco_actor.scan.options import Options
 from eco_actor.scan.stages import Fields, StageInput, chosen
-from eco_actor.scan.state import ScanState
+from eco_actor.scan.state import ENDED, STEPS, ScanState
 from eco_actor.scan.tables import ADD_REWARD, DROP_PICTURE, FINISH_SCAN
 from eco_actor.scan.vision import Pixels
 from eco_actor.scan.workers import Done, Failed, Pool, Work
@@ -114,6 +114,7 @@ class Scan(Actor[Message]):
         self.pixels = pixels
         self.state = state
         self.pipeline = pipeline
+        self.chain = Chain()  # an event that cannot be written takes those behind it with it
         self.attempt = 0  # over all stages, so that no reply can be taken for another's
         self.tries = 0  # at the stage under way
         self.pool: Pool | None = None  # of that stage
@@ -181,7 +182,8 @@ class Scan(Actor[Message]):
             self.start_timer("retry", FULL_RETRY, Retry(self.attempt))
 
     def _settle(self) -> None:
-        """The attempt is over, whatever still comes of it."""
+        """The attempt is over: whatever still comes of it bears a number that is no longer good."""
+        self.attempt += 1
         self.cancel_timer("deadline")
         self.cancel_timer("retry")
         if self.worker is not None:
@@ -234,8 +236,7 @@ class Scan(Actor[Message]):
         at_ms = self.pipeline.now_ms()
         seq = self.state.seq + 1
         event = step_event(self.task_id, seq, step, status, progress, at_ms, **fields)
-        self.state.apply(event)
-        final = self.state.next_step is None
+        final = step == STEPS[-1] or status in ENDED
         draft = Draft(
             channel(self.task_id),
             event,
@@ -246,7 +247,8 @@ class Scan(Actor[Message]):
         if final:
             finish = Write(FINISH_SCAN, (self.task_id,))
             writes = [*writes, finish]
-        self.pipeline.log.append([draft], writes, self._stored)
+        self.pipeline.log.append([draft], writes, self._stored, self.chain)
+        self.state.apply(event)
 
     def _stored(self, events: Sequence[Event], error: StoreError | None) -> None:
         if error is not None or any(event.final for event in events):

@@ -27,7 +27,10 @@ TABLES: Final = Tables(
 )
 
 UNFINISHED: Final = (
-    "SELECT scans.task_id, options, jpeg FROM scans LEFT JOIN pictures USING (task_id)"
-    " WHERE finished = 0 AND scans.task_id > ? ORDER BY scans.task_id LIMIT ?"
+    "SELECT task_id FROM scans WHERE finished = 0 AND task_id > ? ORDER BY task_id LIMIT ?"
 )
 """Oldest first, since task ids are in the order of time; behind the one given, so many."""
+
+UNFINISHED_SCAN: Final = (
+    "SELECT options, jpeg FROM scans LEFT JOIN pictures USING (task_id) WHERE scans.task_id = ?"
+)

@@ -153,18 +153,11 @@ def test_more_events_than_its_mailbox_holds_reach_a_client_that_stalls_for_a_whi
 
     async def main() -> None:
         async with serving() as server:
-            gate = asyncio.Event()
-
-            class Slow(FakeTransport):
-                async def write(self, data: bytes) -> None:
-                    await gate.wait()
-                    await super().write(data)
-
-            client = Slow()
+            client = FakeTransport(stalled=True)
             server.connect(client)
             for n in range(1, 301):
                 await server.log.commit([draft(n, final=n == 300)])
-            gate.set()
+            client.resumed.set()
             await asyncio.sleep(1)
             assert client.sent.startswith(OPENING + frames(server.log) + b"retry: ")
             assert last_bye(client.sent)["code"] == "complete"

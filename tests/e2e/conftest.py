@@ -1,11 +1,13 @@
-"""A Chromium page in front of a running server."""
+"""A Chromium page in front of a running server: one browser a module, a fresh profile a test."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.web.serving import Server
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = [
@@ -17,18 +19,16 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 20_000
 
 
 @pytest.fixture
-def page_url() -> str:
+def page_url(vision_server: Server) -> str:
     """Where the server under test shows its page, with the slash at the end."""
-    url = os.environ.get("ECO_PAGE_URL")
-    if not url:
-        pytest.skip("ECO_PAGE_URL names no running server")
-    return url.rstrip("/") + "/"
+    return f"{vision_server.url}/"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chromium() -> Path:
     """The system's browser."""
     if not CHROMIUM.exists():
@@ -36,14 +36,21 @@ def chromium() -> Path:
     return CHROMIUM
 
 
-@pytest.fixture
-async def browser_page(chromium: Path) -> AsyncIterator[Page]:
-    """An empty page of a fresh Korean desktop browser, which does not animate."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser(chromium: Path) -> AsyncIterator[Browser]:
+    """One browser for all tests of a module."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=ARGS)
-        context = await browser.new_context(
-            locale="ko-KR", viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
-        )
-        context.set_default_timeout(20_000)
-        yield await context.new_page()
+        yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser_page(browser: Browser) -> AsyncIterator[Page]:
+    """An empty page of a fresh Korean desktop profile, which does not animate."""
+    context = await browser.new_context(
+        locale="ko-KR", viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    yield await context.new_page()
+    await context.close()

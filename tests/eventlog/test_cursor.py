@@ -30,8 +30,24 @@ def test_any_other_text_is_no_cursor(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-", "a-", "-1", "a-1\n", " a-1", "a-1-1", "a-G", "a-A", "a--1", "a-0x1", "a-١", "ä-1"]
-    + ["a" * 17 + "-1", "a-" + "1" * 16],
+    [
+        *(
+            "",
+            "-",
+            "a-",
+            "-1",
+            "a-1\n",
+            " a-1",
+            "a-1-1",
+            "a-G",
+            "a-A",
+            "a--1",
+            "a-0x1",
+            "a-١",
+            "ä-1",
+        ),
+        *("a" * 17 + "-1", "a-" + "1" * 16),
+    ],
 )
 def test_near_misses_are_no_cursors(text: str) -> None:
     """What looks like one but is not is None, so that the client is told of a reset."""

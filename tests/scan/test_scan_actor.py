@@ -12,8 +12,9 @@ from eco_actor.scan.options import Options
 from eco_actor.scan.scan import FULL_RETRY
 from eco_actor.scan.stages import Fields, StageInput
 from eco_actor.scan.tables import ADD_REWARD, DROP_PICTURE, FINISH_SCAN
-from eco_actor.scan.workers import Done
-from tests.fakes import FIELDS, NOW, PROGRESS, FakeStore, World, fake_stage
+from eco_actor.scan.workers import Done, Failed
+from tests.fakes import FakeStore
+from tests.scan_world import FIELDS, NOW, PROGRESS, World, fake_stage
 
 GOOD = [
     (1, "vision", "processing", 10),
@@ -184,6 +185,7 @@ def test_replies_with_a_wrong_number_are_ignored() -> None:
             assert cell is not None
             cell.tell(Done(0, FIELDS["vision"]))
             cell.tell(Done(7, FIELDS["vision"]))
+            cell.tell(Failed(0, ValueError("of long ago")))
             await asyncio.sleep(1)
             assert outline(world.told(task_id)) == GOOD[:1]
             await asyncio.sleep(10)

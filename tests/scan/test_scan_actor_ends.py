@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 
-from eco_actor.runtime import KILLED, NORMAL, SHUTDOWN, Outcome
+from eco_actor.runtime import NORMAL, SHUTDOWN, Outcome
 from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.testing import run_virtual
 from eco_actor.scan.options import Options
-from eco_actor.scan.scan import Cancel
+from eco_actor.scan.scan import Cancel, Scan
 from eco_actor.scan.tables import DROP_PICTURE, FINISH_SCAN
 from eco_actor.scan.workers import Done
-from tests.fakes import PROGRESS, FakeStore, World
+from tests.fakes import FakeStore
+from tests.scan_world import PROGRESS, World
 
 GOOD = [("vision", "processing"), *((step, "completed") for step in PROGRESS)]
 
@@ -130,10 +131,10 @@ def test_a_scan_that_crashes_says_so_in_the_log(step: str, how: str) -> None:
             if how == "kill":
                 cell.kill()
             else:
-                assert isinstance(cell.actor, object)
-                cell.tell(Done(cell.actor.attempt, {"reward": 5}))  # type: ignore[union-attr]
-                if step in ("rule", "answer"):
-                    cell.request_exit(KILLED)
+                scan = cell.actor
+                assert isinstance(scan, Scan)
+                nonsense: Any = None
+                cell.tell(Done(scan.attempt, nonsense))
             await asyncio.sleep(1)
             assert world.count == 0
             events = world.told(task_id)

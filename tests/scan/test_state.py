@@ -1,7 +1,6 @@
 """The state of a scan as the fold of its events."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,21 +9,7 @@ from hypothesis import strategies as st
 from eco_actor.scan.options import Options
 from eco_actor.scan.scan import first_event, step_event
 from eco_actor.scan.state import ENDED, STEPS, ScanState
-from tests.fakes import FIELDS, NOW, PROGRESS
-
-ERROR = {"error": {"code": "stage_failed", "detail": "it did"}}
-
-
-def story(*parts: tuple[str, str]) -> list[dict[str, Any]]:
-    """The events of a scan in which *parts* (step, status) followed the acceptance."""
-    events = [dict(first_event("t", NOW).data)]
-    for seq, (step, status) in enumerate(parts, start=2):
-        fields: dict[str, Any] = FIELDS[step] if status == "completed" else {}
-        if status == "failed":
-            fields = ERROR | ({"reward": None} if step == "reward" else {})
-        events.append(step_event("t", seq, step, status, PROGRESS[step], NOW, **fields))
-    return events
-
+from tests.scan_world import FIELDS, NOW, story
 
 GOOD = [(step, "completed") for step in STEPS]
 

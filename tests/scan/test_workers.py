@@ -19,11 +19,13 @@ from tests.fakes import InlineExecutor
 class Asker(Actor[Any]):
     """Notes what it is answered."""
 
-    def __init__(self, heard: list[Any]) -> None:
+    def __init__(self, heard: list[Any], answered: asyncio.Event) -> None:
         self.heard = heard
+        self.answered = answered
 
     def handle(self, message: Any) -> None:
         self.heard.append(message)
+        self.answered.set()
 
 
 class Bench:
@@ -35,9 +37,10 @@ class Bench:
         self.pool = Pool(Stage("vision", 33, run, blocking=blocking, workers=workers), capacity)
         self.threads = InlineExecutor()
         self.heard: list[Any] = []
+        self.answered = asyncio.Event()
 
     def tree(self) -> System:
-        asker = child("asker", Asker, self.heard)
+        asker = child("asker", Asker, self.heard, self.answered)
         return System(child("eco", Supervisor, [pool_spec(self.pool, self.threads), asker]))
 
     def tell(self, system: System, attempt: int) -> tuple[Any, Outcome]:
@@ -170,7 +173,7 @@ async def test_a_blocking_stage_leaves_the_loop_free() -> None:
 
     bench.pool = Pool(Stage("vision", 33, run, blocking=True), 2)
     with ThreadPoolExecutor(1) as threads:
-        asker = child("asker", Asker, bench.heard)
+        asker = child("asker", Asker, bench.heard, bench.answered)
         spec = child("eco", Supervisor, [pool_spec(bench.pool, threads), asker])
         async with System(spec) as system:
             bench.tell(system, 1)
@@ -179,6 +182,5 @@ async def test_a_blocking_stage_leaves_the_loop_free() -> None:
             assert bench.heard == []
             turns.set()
             async with asyncio.timeout(30):
-                while not bench.heard:
-                    await asyncio.sleep(0)
+                await bench.answered.wait()
     assert bench.heard == [Done(1, {})]

@@ -178,23 +178,6 @@ class Client:
         return told
 
 
-def check_problem(answer: Answer, status: int, code: str | None = None) -> Any:
-    """It is an error as RFC 9457 wants it; returns its fields."""
-    assert answer.status == status, (answer.status, answer.body)
-    assert answer.headers["Content-Type"].split(";")[0] == "application/problem+json"
-    assert answer.headers["Cache-Control"] == "no-store"
-    problem = answer.json()
-    assert {"type", "title", "status", "detail", "code"} <= problem.keys()
-    assert problem["status"] == status
-    assert all(isinstance(problem[key], str) and problem[key] for key in ("type", "title", "code"))
-    assert isinstance(problem["detail"], str)
-    if code is not None:
-        assert problem["code"] == code, problem
-    if status in (429, 503):
-        assert int(answer.headers["Retry-After"]) >= 1
-    return problem
-
-
 async def say(client: Client, raw: bytes, patience: float = 20.0) -> bytes:
     """What the server answers to these bytes, up to the end of the connection or of the head."""
     address = urlsplit(client.base)

@@ -1,5 +1,6 @@
 """A server as its users have it: a process with a port and a data directory."""
 
+import json
 import os
 import re
 import signal
@@ -9,6 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.request import urlopen
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 RUN: Final = (str(ROOT / "run.py"),)
@@ -69,10 +71,10 @@ class Server:
     def start(self) -> "Server":
         """Start it, on the port of the time before if there was one; returns once it listens."""
         assert self._process is None, "the server runs already"
-        where = ["--port", str(self.port), "--data-dir", str(self.data_dir)]
+        asked = ["--port", str(self.port), "--data-dir", str(self.data_dir)]
+        asked += ["--vision", self._vision, *self._options]
         self._process = subprocess.Popen(
-            [sys.executable, *self._program, "serve", *where, "--vision", self._vision]
-            + [*self._options],
+            [sys.executable, *self._program, "serve", *asked],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -86,7 +88,18 @@ class Server:
         if not known:
             self.kill()
             raise AssertionError(f"the server did not start:\n{self.log_text()}")
+        self._settle()
         return self
+
+    def _settle(self) -> None:
+        """Wait until it takes scans, which it does a moment after it says that it listens.
+
+        Unneeded once `test_a_server_that_says_it_listens_takes_scans` passes.
+        """
+        while True:
+            with urlopen(f"{self.url}/actors", timeout=STOP_S) as answer:
+                if json.load(answer)["actors"]:
+                    return
 
     def _read_log(self, process: "subprocess.Popen[str]") -> None:
         assert process.stderr is not None

@@ -1,6 +1,5 @@
 """What blocks the loop, and may not: each has its test here, and none is tolerated."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,11 +31,6 @@ async def test_a_blocking_call_of_the_package_fails_a_test(tmp_path: Path) -> No
     """The watch itself works: a function of ours that opens a file in the loop is caught."""
     with pytest.raises(BlockingError):
         lock(tmp_path / "data")
-
-
-async def test_what_a_test_itself_does_is_its_own_affair() -> None:
-    """Only calls that come from the package count."""
-    time.sleep(0)
 
 
 @pytest.mark.xfail(strict=True, raises=BlockingError, reason="is_dir for each request of /")

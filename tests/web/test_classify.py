@@ -5,11 +5,11 @@ import re
 import pytest
 
 from eco_actor.scan.categories import CATEGORIES
+from tests.web.checks import check_result
 from tests.web.client import JPEG, Answer, Client, data_of
 from tests.web.pictures import drawn, encoded
 
 TASK_ID = re.compile(r"[A-Za-z0-9_-]{22,64}")  # 128 bits and more
-HANGUL = re.compile("[가-힣]")
 
 
 def check_accepted(answer: Answer) -> str:
@@ -65,29 +65,6 @@ async def test_waiting_for_a_picture_gives_the_whole_result(vision: Client, lang
     assert result["classification"]["backend"] != "user"
 
 
-def check_result(result: dict[str, object], lang: str) -> None:
-    """The result has exactly the fields of the contract, texts in the right language."""
-    assert result.keys() == {"task_id", "classification", "rule", "answer"}
-    seen, rule, said = result["classification"], result["rule"], result["answer"]
-    assert isinstance(seen, dict)
-    assert seen.keys() == {
-        "category", "name", "confidence", "alternatives", "unsure", "backend",
-    }  # fmt: skip
-    assert all(each.keys() == {"category", "name", "confidence"} for each in seen["alternatives"])
-    assert 0 <= seen["confidence"] <= 1
-    assert isinstance(said, dict)
-    assert said.keys() == {"text", "lang", "backend"}
-    assert said["lang"] == lang
-    assert bool(HANGUL.search(said["text"])) == (lang == "ko")
-    if seen["unsure"]:
-        assert (seen["category"], seen["name"], rule) == (None, None, None)
-        assert len(seen["alternatives"]) == 3
-    else:
-        assert isinstance(rule, dict)
-        assert rule.keys() >= {"bin", "steps", "not_these", "why", "layer", "source"}
-        assert bool(HANGUL.search(rule["bin"])) == (lang == "ko")
-
-
 @pytest.mark.parametrize("lang", ["ko", "en"])
 @pytest.mark.parametrize("category", CATEGORIES)
 async def test_each_category_of_the_user_is_answered_in_both_languages(
@@ -136,3 +113,10 @@ async def test_json_may_name_its_charset(plain: Client) -> None:
 async def test_no_two_scans_have_the_same_id(plain: Client) -> None:
     """Twenty scans of the same thing are twenty scans."""
     assert len({await plain.accepted() for _ in range(20)}) == 20
+
+
+async def test_json_may_take_its_options_from_the_query(plain: Client) -> None:
+    """The body says what it is, the query how it is answered."""
+    answer = await plain.post("/scan/classify?realtime=false&lang=en", json={"category": "glass"})
+    assert answer.status == 200
+    check_result(answer.json(), "en")

@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.web.checks import check_events
 from tests.web.client import JPEG, Client, Message, control, data_of, is_data
 from tests.web.pictures import drawn, encoded
 from tests.web.serving import GATED, Server
-from tests.web.test_sse import check_events
 
 STEPS = ("vision", "rule", "answer", "reward")
 

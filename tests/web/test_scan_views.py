@@ -1,10 +1,12 @@
 """A scan looked at from outside: its snapshot, its result, its end; and the list of categories."""
 
+from typing import Any
+
 import pytest
 
 from eco_actor.scan.categories import CATEGORIES
-from tests.web.client import Client, check_problem, data_of
-from tests.web.test_classify import HANGUL, check_result
+from tests.web.checks import HANGUL, check_problem, check_result
+from tests.web.client import Client, data_of
 
 SNAPSHOT = {"task_id", "status", "step", "progress", "result", "reward", "error", "cursor"}
 
@@ -30,7 +32,7 @@ async def test_a_snapshot_never_runs_ahead_of_the_stream_or_behind_itself(
 ) -> None:
     """Asked again and again through a scan's life, it only ever goes forward."""
     task_id = await plain.accepted()
-    seen = []
+    seen: list[dict[str, Any]] = []
     while not seen or seen[-1]["step"] != "reward":
         snapshot = (await plain.get(f"/scan/{task_id}")).json()
         assert snapshot.keys() == SNAPSHOT

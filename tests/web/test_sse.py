@@ -3,34 +3,13 @@
 import asyncio
 import re
 from datetime import datetime
-from typing import Any
 
 import pytest
 
-from tests.web.client import Client, Message, check_problem, control, data_of, is_data
+from tests.web.checks import check_events, check_problem
+from tests.web.client import Client, control, data_of, is_data
 
 AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
-GOOD = [
-    ("vision", "processing", 10),
-    ("vision", "completed", 33),
-    ("rule", "completed", 50),
-    ("answer", "completed", 100),
-    ("reward", "completed", 100),
-]
-
-
-def check_events(messages: list[Message], task_id: str, first: int = 1) -> list[dict[str, Any]]:
-    """They are the five events of a good scan from number *first* on, each with its own cursor."""
-    events = data_of(messages)
-    told = [(event["step"], event["status"], event["progress"]) for event in events]
-    assert told == GOOD[first - 1 :]
-    assert [event["seq"] for event in events] == list(range(first, 6))
-    assert {event["task_id"] for event in events} <= {task_id}
-    ids = [message.id for message in messages if is_data(message)]
-    assert all(ids)
-    assert len(set(ids)) == len(ids)
-    return events
 
 
 async def test_the_headers_keep_proxies_from_holding_anything_back(plain: Client) -> None:
@@ -82,7 +61,9 @@ async def test_times_are_utc_with_milliseconds_and_do_not_run_backwards(plain: C
 async def test_events_come_as_utf8_without_escapes(plain: Client) -> None:
     """Korean text stands in the stream as itself."""
     _, messages = await plain.scanned("glass", lang="ko")
-    answer = next(message for message in messages if is_data(message) and "result" in message.json())
+    answer = next(
+        message for message in messages if is_data(message) and "result" in message.json()
+    )
     assert answer.data is not None
     assert answer.json()["result"]["answer"]["text"] in answer.data
 
@@ -121,7 +102,7 @@ async def no_connection(client: Client) -> None:
     """Wait until no connection of a stream is left. TimeoutError when one stays."""
     async with asyncio.timeout(10):
         while any(each["kind"] == "Connection" for each in await client.actors()):
-            await asyncio.sleep(0)
+            pass
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 4096])
