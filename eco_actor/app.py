@@ -1,6 +1,7 @@
 """The composition root: what the server is made of, and its supervision tree, top to bottom."""
 
 import fcntl
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ from eco_actor.config import Config, ConfigError
 from eco_actor.eventlog import Durability, EventLog, SqliteStore
 from eco_actor.eventlog.owner import LogOwner
 from eco_actor.runtime import ChildSpec, DynamicSupervisor, Strategy, Supervisor, System, child
-from eco_actor.runtime.cell import Cell
+from eco_actor.runtime.cell import Cell, State
 from eco_actor.scan.admission import Admission
 from eco_actor.scan.options import Options
 from eco_actor.scan.picture import BadPicture, Picture
@@ -34,6 +35,12 @@ from eco_actor.web.streams import StreamRoutes
 
 ROOT: Final = "eco"
 
+THREADS: Final = "eco-work"
+"""What the names of the threads begin with in which pictures are decoded and stages block."""
+
+STUCK_S: Final = 1.0
+"""Seconds after which a thread that has not ended by itself counts as stuck."""
+
 
 class Eco:
     """The parts of one server and their tree. `running` starts it, with or without HTTP."""
@@ -44,7 +51,7 @@ class Eco:
         self.book = RuleBook.load()
         self.log = EventLog(_store(config))
         self.views = Views(self.log)
-        self.threads = ThreadPoolExecutor(config.vision_workers + 1, "eco-work")
+        self.threads = ThreadPoolExecutor(config.vision_workers + 1, THREADS)
         # A pool can hold every scan that is admitted: work going down is never refused.
         self.pools = {
             stage.name: Pool(stage, capacity=config.max_scans)
@@ -87,11 +94,19 @@ class Eco:
     async def running(self, *, http: bool) -> AsyncIterator[System]:
         """Start everything, and stop it in reverse. StartFailed when a part cannot start."""
         try:
-            async with System(self.tree(http=http)) as self._system:
-                yield self._system
+            self._system = System(self.tree(http=http))  # requests may come before it is all up
+            async with self._system as system:
+                yield system
         finally:
             self._system = None
             self.threads.shutdown(wait=False, cancel_futures=True)
+
+    def has_stuck_threads(self) -> bool:
+        """Whether a stage is still at it in a thread, a moment after everything was stopped."""
+        busy = [each for each in threading.enumerate() if each.name.startswith(THREADS)]
+        for thread in busy:
+            thread.join(STUCK_S / len(busy))
+        return any(thread.is_alive() for thread in busy)
 
     async def scan(self, picture: bytes, *, lang: str = "ko") -> ScanState:
         """Scan one picture and wait for its answer. Busy, BadPicture, StoreError."""
@@ -124,8 +139,9 @@ class Eco:
             nonlocal cell
             if cell is None or not cell.alive:
                 cell = self._system.find(path) if self._system is not None else None
-            actor = cell.actor if cell is not None else None
-            return actor if isinstance(actor, DynamicSupervisor) else None
+            if cell is None or cell.state is not State.RUNNING:
+                return None
+            return cell.actor if isinstance(cell.actor, DynamicSupervisor) else None
 
         return find
 

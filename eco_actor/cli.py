@@ -6,6 +6,7 @@ import contextlib
 import gc
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,7 @@ from typing import Final
 import uvloop
 
 from eco_actor.app import Eco, load_classifier, lock
-from eco_actor.config import Config, ConfigError
+from eco_actor.config import LOG_LEVELS, Config, ConfigError
 from eco_actor.eventlog import Durability, StoreError
 from eco_actor.runtime import Exit, StartFailed
 from eco_actor.scan.model_cache import ModelUnavailable
@@ -79,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--vision", choices=list(ON_OFF), help="off: only categories are accepted, no pictures (on)"
     )
-    serve.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="(info)")
+    serve.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
     scan = commands.add_parser(
         "scan",
         help="classify photographs on this machine, without a server",
@@ -123,7 +124,12 @@ def _serve(given: argparse.Namespace) -> int:
         if config.durability is not Durability.OFF:
             stack.enter_context(lock(config.data_dir))
         eco = Eco(config, load_classifier(config))
-        return _run(lambda: _serve_until_told(eco))
+        status = _run(lambda: _serve_until_told(eco))
+        if eco.has_stuck_threads():
+            log.warning("a stage is still busy in its thread, which is left behind")
+            logging.shutdown()
+            os._exit(status)  # an ordinary exit would wait for it
+        return status
 
 
 def _settle_memory() -> None:

@@ -4,9 +4,11 @@ import os
 from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from eco_actor.eventlog import Durability
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 class ConfigError(ValueError):
@@ -37,6 +39,10 @@ class Config:
                 raise ConfigError(f"{name} is at least 1, not {getattr(self, name)}")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port is 0 to 65535, not {self.port}")
+        if self.log_level not in LOG_LEVELS:
+            raise ConfigError(
+                f"log_level is one of {', '.join(LOG_LEVELS)}, not {self.log_level!r}"
+            )
         if not self.sync_wait_s > 0:
             raise ConfigError(f"sync_wait_s is above 0, not {self.sync_wait_s}")
         if not (self.insecure or _is_loopback(self.host)):

@@ -19,7 +19,6 @@ from eco_actor.eventlog import (
 )
 from eco_actor.eventlog.store import Appended
 
-
 _Waiting = tuple[Sequence[Draft], Sequence[Write], Appended | None, Chain]
 
 
@@ -43,7 +42,7 @@ class FakeStore:
         self.refuses: Callable[[Sequence[Draft]], bool] = lambda drafts: False
         self.reads_fail = False
         self.closed = False
-        self.answers: Callable[[str], list[tuple[Any, ...]]] = lambda sql: []
+        self.answers: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]] = lambda sql, given: []
         self._waiting: deque[_Waiting] = deque()
         self._offers: deque[tuple[list[Event], StoreError | None, Appended | None]] = deque()
 
@@ -113,7 +112,7 @@ class FakeStore:
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Awaitable[list[tuple[Any, ...]]]:
         answer: asyncio.Future[list[tuple[Any, ...]]] = asyncio.get_running_loop().create_future()
-        answer.set_result(self.answers(sql))
+        answer.set_result(self.answers(sql, parameters))
         return answer
 
     def rows(self, statement: Statement) -> list[tuple[Any, ...]]:

@@ -23,7 +23,7 @@ FIELDS: Final[dict[str, Fields]] = {
     "reward": {"reward": {"points": 3, "character": {"id": "iseul"}}},
 }
 PROGRESS: Final = {"vision": 33, "rule": 50, "answer": 100, "reward": 100}
-ERROR: Final = {"code": "stage_failed", "detail": "it did"}
+ERROR: Final = {"code": "step_failed", "detail": "it did"}
 
 
 def story(*parts: tuple[str, str], task_id: str = "t") -> list[dict[str, Any]]:

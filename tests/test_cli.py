@@ -199,7 +199,6 @@ def test_settings_come_from_the_environment_and_options_win(
         ("ECO_SYNC_WAIT_S", "nan"),
         pytest.param(
             "ECO_LOG_LEVEL", "loud",
-            marks=pytest.mark.xfail(strict=True, reason="a traceback of logging.basicConfig"),
         ),
     ],
 )  # fmt: skip

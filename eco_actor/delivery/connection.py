@@ -6,7 +6,6 @@ progress for `PATIENCE` seconds ends it.
 """
 
 import asyncio
-import contextlib
 import logging
 import random
 from collections.abc import Awaitable
@@ -128,15 +127,20 @@ class Connection(Actor[Signal]):
         self._subscription.close()
         if reason.kind is ExitKind.SHUTDOWN:
             return self._say_goodbye()
+        if reason.abnormal:
+            self._transport.abort()
         self._transport.close()
         return None
 
     async def _say_goodbye(self) -> None:
         retry_ms = RETRY_MS + random.randrange(SPREAD_MS)
         try:
-            with contextlib.suppress(ConnectionError, TimeoutError):
-                async with asyncio.timeout(FAREWELL):
-                    await self._transport.write(sse_bye(Bye.GOING_AWAY, retry_ms))
+            async with asyncio.timeout(FAREWELL):
+                await self._transport.write(sse_bye(Bye.GOING_AWAY, retry_ms))
+        except ConnectionError:
+            pass
+        except TimeoutError:
+            self._transport.abort()
         finally:
             self._transport.close()
 

@@ -38,10 +38,12 @@ class Subscription:
         """Begin to take note of live events."""
         self._wake = wake
         self._log.subscribe(self.channel, self)
+        self._offered = self._log.head  # the log is read at least up to here before it goes live
 
     def close(self) -> None:
         """Stop taking note; harmless when repeated."""
         self._log.unsubscribe(self.channel, self)
+        self._wake = _nobody
 
     def offer(self, event: Event) -> None:
         """A live event, from the hub."""

@@ -37,6 +37,8 @@ INSERT_EVENTS: Final = Statement(
     "INSERT INTO events (position, channel, at_ms, flags, data) VALUES ", "(?,?,?,?,?)"
 )
 
+EPOCHS: Final = "SELECT token, begins FROM epochs ORDER BY begins, rowid"
+
 SYNCHRONOUS: Final = {Durability.FULL: "FULL", Durability.NORMAL: "NORMAL", Durability.OFF: "OFF"}
 
 
@@ -94,7 +96,7 @@ class Database:
         """Go on with the last epoch, or begin one where history may have been reissued."""
         db = self.connection
         (self.position,) = db.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
-        self.epochs = db.execute("SELECT token, begins FROM epochs ORDER BY begins").fetchall()
+        self.epochs = db.execute(EPOCHS).fetchall()
         unclean = [row[0] for row in db.execute("SELECT durability FROM opened")]
         db.execute("BEGIN IMMEDIATE")
         if not self.epochs or any(promise != Durability.FULL.value for promise in unclean):

@@ -22,7 +22,8 @@ class Down:
     """The signal a watcher gets when an incarnation of the watched actor has ended.
 
     `lost` is the message that it had in hand, if any: it will not be handled. What was queued
-    stays queued while the actor may come back (`ref.alive`).
+    stays queued while the actor may come back. When it will not, a second `Down` follows at once,
+    with `ref.alive` false: what was queued is lost, too.
     """
 
     ref: Ref[Any]

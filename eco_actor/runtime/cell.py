@@ -52,6 +52,7 @@ class Cell(Ref[Any]):
     __slots__ = (
         "_actor",
         "_busy",
+        "_cancelled",
         "_drains",
         "_ended",
         "_exit",
@@ -88,6 +89,7 @@ class Cell(Ref[Any]):
         self._drains = False  # handle is async
         self._busy = False  # a job runs a hook of the actor; _task is its task after its first step
         self._task: asyncio.Task[None] | None = None
+        self._cancelled = False  # before that first step
         self._actor: Actor[Any] | None = None
         self._in_hand: Any = NOTHING
         self._exit: Exit | None = None  # wanted, and since STOPPING decided
@@ -115,7 +117,8 @@ class Cell(Ref[Any]):
         except asyncio.CancelledError:
             self.kill()
             await asyncio.wait((started,), timeout=ABANDON_AFTER)
-            started.cancelled() or started.exception()
+            if started.done() and not started.cancelled():
+                started.exception()  # looked at: the cancellation is what the caller hears of
             raise
 
     def start_nowait(self) -> None:
@@ -150,14 +153,20 @@ class Cell(Ref[Any]):
         return waiting if inspect.iscoroutine(waiting) else None
 
     async def _init(self, waiting: Any, started: "asyncio.Future[None]") -> None:
+        actor = self._actor
+        failed: BaseException | None = None
         try:
             await waiting
         except (Exception, asyncio.CancelledError) as error:
-            self._not_started(error)
+            failed = error
+        if self._actor is not actor:
+            return  # given up long ago
+        if failed is not None:
+            self._not_started(failed)
             started.set_exception(
                 StartFailed(self.path, "its init was cancelled")
-                if isinstance(error, asyncio.CancelledError)
-                else error
+                if isinstance(failed, asyncio.CancelledError)
+                else failed
             )
         else:
             self._busy, self._task = False, None
@@ -180,7 +189,7 @@ class Cell(Ref[Any]):
     # ---- turns
 
     def _wake(self) -> None:
-        if self.state is State.RUNNING and not self._busy:
+        if self.state is State.RUNNING and not self._busy and not self._scheduled:
             self._scheduled = True
             self._system.dispatcher.schedule(self._turn)
 
@@ -212,7 +221,7 @@ class Cell(Ref[Any]):
                 break
             try:
                 reply = handle(message.message if type(message) is Request else message)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 self._crashed(error)
                 return
             self._handled(message, reply)
@@ -232,14 +241,17 @@ class Cell(Ref[Any]):
                 if message is NOTHING:
                     break
                 bare = message.message if type(message) is Request else message
-                self._handled(message, await actor.handle(bare))
+                reply = await actor.handle(bare)
+                if self._actor is not actor:
+                    return  # given up long ago, whatever it still finds out
+                self._handled(message, reply)
         except asyncio.CancelledError:
             if self._exit is None:  # nobody asked for it: that is no orderly end
                 self._exit = KILLED
         except Exception as error:
             crash = error
         if self._actor is not actor:
-            return  # given up long ago
+            return
         self._busy, self._task = False, None
         if crash is not None:
             self._crashed(crash)
@@ -276,7 +288,7 @@ class Cell(Ref[Any]):
         if type(message) is Request:
             message.answer(reply)
 
-    def _crashed(self, error: Exception) -> None:
+    def _crashed(self, error: BaseException) -> None:
         if self._exit is None or not self._exit.abnormal:
             self._exit = Exit(ExitKind.CRASHED, error)
         self._stop_incarnation()
@@ -289,17 +301,26 @@ class Cell(Ref[Any]):
             return
         self._exit = reason
         if not self._busy:
-            if not self._scheduled:
-                self._wake()
-        elif self._actor is not None and self._actor.interruptible and self._task is not None:
-            self._task.cancel()
+            self._wake()
+        elif self._actor is not None and self._actor.interruptible:
+            self._cancel()
 
     def kill(self) -> None:
-        """End the incarnation at once, abnormally: a running async hook is cancelled."""
-        if self.state in (State.STARTING, State.RUNNING):
-            self._exit = KILLED
-            if not self._busy and not self._scheduled:
-                self._wake()
+        """End the incarnation at once, abnormally: a running init or handler is cancelled.
+
+        An end that is under way goes on as it is: its `terminate` may be stopping children.
+        """
+        if self.state not in (State.STARTING, State.RUNNING) or self._exit is KILLED:
+            return
+        self._exit = KILLED
+        if self._busy:
+            self._cancel()
+        else:
+            self._wake()
+
+    def _cancel(self) -> None:
+        """Cancel the hook that runs in a job, also one that has not had its first step yet."""
+        self._cancelled = True
         if self._task is not None:
             self._task.cancel()
 
@@ -315,6 +336,8 @@ class Cell(Ref[Any]):
             self._system.dead_letter(self, message, "its actor has ended")
         self._signals = None
         self._fail_waiters()
+        for watcher in tuple(self._watchers or ()):  # what was queued is lost, too
+            watcher.signal(Down(self, self.incarnation, self._exit or KILLED, None))
         self._watchers = None
 
     def _stop_incarnation(self) -> None:
@@ -334,13 +357,14 @@ class Cell(Ref[Any]):
             self._down()
 
     async def _terminate(self, waiting: Any) -> None:
+        actor = self._actor
         try:
             await waiting
         except asyncio.CancelledError:
             log.warning("%s: terminate was cut short", self.path)
         except Exception:
             log.exception("%s: terminate failed", self.path)
-        if self.state is State.STOPPING:  # not given up meanwhile
+        if self._actor is actor:  # not given up meanwhile
             self._down()
 
     def _down(self) -> None:
@@ -381,7 +405,7 @@ class Cell(Ref[Any]):
         return lost
 
     def _spawn(self, coro: Any, what: str) -> None:
-        self._busy = True
+        self._busy, self._task, self._cancelled = True, None, False
         try:
             self._system.jobs.spawn(self._own_task(coro), f"{self.path}:{what}")
         except RuntimeError:  # the system has closed; this cell was given up before
@@ -390,6 +414,8 @@ class Cell(Ref[Any]):
 
     async def _own_task(self, coro: Any) -> None:
         self._task = asyncio.current_task()
+        if self._cancelled and self._task is not None:
+            self._task.cancel()
         await coro
 
     # ---- what an actor asks of its own cell
@@ -471,7 +497,8 @@ async def halt(cells: Sequence[Cell], reason: Exit) -> None:
     await _wait(waiting, timeout)
     for cell in waiting.values():
         log.warning("%s: still busy after %s s, killed", cell.path, cell.spec.shutdown)
-        cell.kill()
+        cell._exit = KILLED
+        cell._cancel()
     await _wait(waiting, ABANDON_AFTER)
     for cell in waiting.values():
         log.error("%s: does not end when cancelled, given up", cell.path)

@@ -32,9 +32,12 @@ class Dispatcher:
 
     def _run(self) -> None:
         ready = self._ready
-        for _ in range(TURNS):
-            if not ready:
-                self._armed = False
-                return
-            ready.popleft()()
-        self._loop.call_soon(self._run)
+        try:
+            for _ in range(TURNS):
+                if not ready:
+                    break
+                ready.popleft()()
+        finally:  # even a turn that breaks the rule and raises stops nobody else
+            self._armed = bool(ready)
+            if ready:
+                self._loop.call_soon(self._run)

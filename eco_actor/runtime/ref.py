@@ -77,7 +77,7 @@ class Ref(ABC, Generic[M]):
         """Offer *message*, waiting for room while the mailbox has the rule buffer and is full.
 
         Waiters go first in, first out. ActorDead as soon as the actor ends for good. Cancelled
-        while waiting: the message was not accepted.
+        while waiting: the message was not accepted, unless room was made in that very moment.
         """
         if not (self._waiters or self.mailbox.blocked) or not self.alive:
             outcome = self.tell(message)

@@ -15,7 +15,7 @@ from typing import Any
 
 from eco_actor.runtime.actor import Actor, ChildSpec
 from eco_actor.runtime.cell import Cell, State, halt
-from eco_actor.runtime.errors import StartFailed, TooManyChildren
+from eco_actor.runtime.errors import ActorDead, StartFailed, TooManyChildren
 from eco_actor.runtime.mailbox import MailboxSpec
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import (
@@ -176,9 +176,11 @@ class DynamicSupervisor(Actor[Any]):
     def start_child_nowait(self, spec: ChildSpec) -> Ref[Any]:
         """Start a child whose `init` is a plain def; it runs when this returns.
 
-        TooManyChildren at the bound, ValueError for a name that is taken, and whatever its init
-        raises: nothing was started then.
+        TooManyChildren at the bound, ValueError for a name that is taken, ActorDead while the
+        supervisor itself ends, and whatever its init raises: nothing was started then.
         """
+        if self._cell.state is not State.RUNNING:
+            raise ActorDead(self._cell.path, "it takes no more children, it is ending")
         if len(self._cells) >= self.max_children:
             raise TooManyChildren(self._cell.path, f"{self.max_children} children already")
         if spec.name in self._cells:

@@ -118,11 +118,16 @@ class Admission:
         if self._decoding >= self._max_decodes:
             raise Busy("too many pictures are waiting to be decoded")
         self._decoding += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, self._decode, body)
-        finally:
-            self._decoding -= 1
+        loop = asyncio.get_running_loop()
+        decoding = loop.run_in_executor(self._threads, self._decode, body)
+        decoding.add_done_callback(self._decoded)
+        # Shielded: a caller that leaves does not take its bytes out of the threads' queue.
+        return await asyncio.shield(decoding)
+
+    def _decoded(self, decoding: "asyncio.Future[Picture]") -> None:
+        self._decoding -= 1
+        if not decoding.cancelled():
+            decoding.exception()  # looked at, should the caller have left
 
     def start(
         self, task_id: str, options: Options, pixels: Pixels | None, state: ScanState

@@ -14,6 +14,7 @@ from eco_actor.scan.picture import MAX_PIXELS, BadPicture, Picture, TooManyPixel
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 LONGEST: Final = 768
+KEPT_BYTES: Final = 512 * 1024  # a JPEG of this size and small enough is kept as it was sent
 ORIENTATION: Final = 0x0112  # the EXIF tag
 BACKGROUND: Final = (255, 255, 255)  # shows through where a picture is transparent
 
@@ -53,7 +54,7 @@ def _decode(image: Image.Image, body: bytes) -> Picture:
     as_sent = upright and image.format == "JPEG" and image.mode == "RGB"
     if max(rgb.size) > LONGEST:
         rgb.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR)
-    if as_sent and rgb.size == (width, height):
+    if as_sent and rgb.size == (width, height) and len(body) <= KEPT_BYTES:
         return Picture(np.asarray(rgb), body)
     kept = io.BytesIO()
     rgb.save(kept, "JPEG", quality=90)

@@ -40,6 +40,7 @@ class Recovery(Actor[Look]):
     """Starts them one by one, within the bound of the admission, oldest first."""
 
     mailbox = MailboxSpec(1, Overflow.LATEST)
+    interruptible = True  # it may be waiting for the very scans that are being stopped
 
     def __init__(self, eventlog: EventLog, admission: Admission, views: Views) -> None:
         self._log = eventlog

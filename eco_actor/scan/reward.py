@@ -55,7 +55,7 @@ def reward_for(category: str, rule: Rule, tags: Collection[str], lang: str) -> R
     check_language(lang)
     if category not in CATEGORIES:
         raise UnknownCategory(category)
-    book = _packaged()
+    book = load()
     residents = book.bins.get(rule.bin_id)
     if residents is None or not book.not_ready.isdisjoint(tags):
         return None
@@ -73,7 +73,8 @@ def validate(data: object) -> list[str]:
 
 
 @cache
-def _packaged() -> _Characters:
+def load() -> _Characters:
+    """The packaged characters, read once: by the first caller, so call it where that may block."""
     reader = _CharactersReader()
     text = files("eco_actor.scan").joinpath("characters.json").read_text("utf-8")
     characters = reader.characters(json.loads(text))

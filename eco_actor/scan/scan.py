@@ -1,7 +1,7 @@
 """One scan: an actor that takes a picture through the stages, and says each step in the log.
 
 What happened is kept in `ScanState`, the fold of its events; what is under way is one attempt
-at one stage. Messages from attempts that are over are ignored by their number.
+at one stage. Results of a step that is over are ignored by their number.
 
     attempt ──Done──► event, next stage          ──Failed──► the stage raised: event, end
        └──── Down (its worker died) or Late ───► next attempt, at the last one: event, end
@@ -116,6 +116,7 @@ class Scan(Actor[Message]):
         self.pipeline = pipeline
         self.chain = Chain()  # an event that cannot be written takes those behind it with it
         self.attempt = 0  # over all stages, so that no reply can be taken for another's
+        self.first_attempt = 1  # at the stage under way
         self.tries = 0  # at the stage under way
         self.pool: Pool | None = None  # of that stage
         self.worker: Ref[Work] | None = None
@@ -134,18 +135,21 @@ class Scan(Actor[Message]):
                 if self.state.status == "processing":
                     self._settle()
                     self._end("cancelled", {})
-            case Down(lost=lost):
-                if self.work is not None and lost is self.work:
+            case Down(ref=ref, lost=lost):
+                if self.work is not None and (
+                    lost is self.work or (ref is self.worker and not ref.alive)
+                ):
                     self._try_again("worker_down", "the worker died in the middle of this step")
-            case Done(attempt, fields) if attempt == self.attempt:
+            # The result of any attempt at this step is good, also one that comes late.
+            case Done(attempt, fields) if attempt >= self.first_attempt:
                 self._settle()
                 self._completed(fields)
-            case Failed(attempt, error) if attempt == self.attempt:
+            case Failed(attempt, error) if attempt >= self.first_attempt:
                 self._settle()
-                self._failed("stage_failed", f"{type(error).__name__}: {error}")
-            case Late(attempt) if attempt == self.attempt:
+                self._failed("step_failed", f"{type(error).__name__}: {error}")
+            case Late(attempt) if self.pool is not None and attempt == self.attempt:
                 self._try_again("step_timeout", "no result within the time this step has")
-            case Retry(attempt) if attempt == self.attempt:
+            case Retry(attempt) if self.pool is not None and attempt == self.attempt:
                 self._hand_over()
 
     def terminate(self, reason: Exit) -> None:
@@ -159,6 +163,7 @@ class Scan(Actor[Message]):
         step = self.state.next_step
         self.pool = self.pipeline.pools[step] if step is not None else None
         self.tries = 0
+        self.first_attempt = self.attempt + 1
         if step == "vision" and self.options.category is not None:
             self._completed(chosen(self.options.category))
         elif step is not None:
@@ -182,8 +187,7 @@ class Scan(Actor[Message]):
             self.start_timer("retry", FULL_RETRY, Retry(self.attempt))
 
     def _settle(self) -> None:
-        """The attempt is over: whatever still comes of it bears a number that is no longer good."""
-        self.attempt += 1
+        """Nobody is waited for any more."""
         self.cancel_timer("deadline")
         self.cancel_timer("retry")
         if self.worker is not None:
@@ -217,6 +221,7 @@ class Scan(Actor[Message]):
         error = {"error": {"code": code, "detail": detail}}
         if stage.fallback is not None:
             self._say(stage.name, "failed", stage.progress, {**stage.fallback, **error})
+            self._next_stage()
         else:
             self._end("failed", error)
 
@@ -225,6 +230,7 @@ class Scan(Actor[Message]):
         drop = [Write(DROP_PICTURE, (self.task_id,))] if self.options.category is None else []
         assert self.pool is not None
         self._say(self.pool.stage.name, status, self.state.progress, fields, drop)
+        self._next_stage()  # there is none: late results are nobody's
 
     def _grant(self, reward: Mapping[str, Any]) -> Write:
         row = (self.task_id, reward["points"], reward["character"]["id"], self.pipeline.now_ms())

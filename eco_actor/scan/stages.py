@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from eco_actor.scan import reward as rewards
 from eco_actor.scan.answer import BACKEND as ANSWER_BACKEND
 from eco_actor.scan.answer import answer_for, answer_unsure
 from eco_actor.scan.options import Options
@@ -52,6 +53,8 @@ class Stage:
 
 def stages(book: RuleBook, classifier: Classifier | None, vision_workers: int) -> Sequence[Stage]:
     """The pipeline over these rules; without a classifier every scan has to bring its category."""
+
+    rewards.load()  # here, where it may still block
 
     @functools.lru_cache(maxsize=1024)  # the same few things come again and again
     def rule_for(category: str, tags: tuple[str, ...], lang: str) -> Rule:

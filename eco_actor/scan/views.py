@@ -14,6 +14,12 @@ class Views:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
+        self._waiters: set[_Waiter] = set()
+
+    def release(self) -> None:
+        """Let everybody who waits for an answer go without it: the server stops."""
+        for waiter in self._waiters:
+            waiter.release()
 
     async def events(self, task_id: str) -> list[Event]:
         """All events of a scan so far; none for one that does not exist. StoreError."""
@@ -43,8 +49,12 @@ class Views:
         }
 
     async def wait_answer(self, task_id: str, timeout: float) -> ScanState | None:
-        """The state once the answer is out or the scan has failed; None when *timeout* passes."""
+        """The state once the answer is out or the scan is over.
+
+        None when *timeout* seconds pass before, or `release` is called.
+        """
         waiter = _Waiter()
+        self._waiters.add(waiter)
         self._log.subscribe(channel(task_id), waiter)
         try:
             state = await self.state(task_id)
@@ -52,10 +62,12 @@ class Views:
                 return state
             async with asyncio.timeout(timeout):
                 await waiter.answered
-            return await self.state(task_id)
+            state = await self.state(task_id)
+            return state if state is not None and state.status != "processing" else None
         except TimeoutError:
             return None
         finally:
+            self._waiters.discard(waiter)
             self._log.unsubscribe(channel(task_id), waiter)
 
 
@@ -66,5 +78,9 @@ class _Waiter:
         self.answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def offer(self, event: Event) -> None:
-        if event.terminal and not self.answered.done():
+        if event.terminal:
+            self.release()
+
+    def release(self) -> None:
+        if not self.answered.done():
             self.answered.set_result(None)

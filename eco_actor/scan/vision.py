@@ -44,7 +44,7 @@ class Classifier(Protocol):
     """A vision back end. `classify` may block: it is called in a worker thread, never in the loop.
 
     It may be called from several threads at once. An exception fails the scan with
-    `vision_failed`; a picture the back end does not know is a `Verdict` with `category=None`.
+    `step_failed`; a picture the back end does not know is a `Verdict` with `category=None`.
     """
 
     @property

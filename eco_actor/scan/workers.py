@@ -79,17 +79,26 @@ class Worker(_Worker):
     """Runs a stage that computes without blocking, inside the turn."""
 
     def handle(self, message: Work) -> None:
+        if not message.reply_to.alive:
+            return
         message.reply_to.tell(_run(self.pool.stage, message))
 
 
 class BlockingWorker(_Worker):
-    """Runs a stage that blocks, in a thread; one job at a time, so workers bound the threads."""
+    """Runs a stage that blocks, in a thread; one job at a time, so workers bound the threads.
+
+    A stop does not wait for the thread: what it would have found is found again by recovery.
+    """
+
+    interruptible = True
 
     def __init__(self, pool: Pool, threads: Executor) -> None:
         super().__init__(pool)
         self.threads = threads
 
     async def handle(self, message: Work) -> None:
+        if not message.reply_to.alive:  # cancelled, or answered by another attempt
+            return
         loop = asyncio.get_running_loop()
         reply = await loop.run_in_executor(self.threads, _run, self.pool.stage, message)
         message.reply_to.tell(reply)

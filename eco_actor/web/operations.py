@@ -27,10 +27,11 @@ class OperationRoutes:
         return json_response({"status": "ok"})
 
     async def readyz(self, request: web.Request) -> web.Response:
-        """Ready when the store takes a commit; the model was warm before the first request."""
+        """Ready when the store's writer and readers answer; the model was warm from the start."""
         try:
             async with asyncio.timeout(STORE_PATIENCE_S):
                 await self._log.commit([])
+                await self._log.query("SELECT 1 FROM epochs")
         except StoreError as error:
             return problem_response(503, "not_ready", f"store: {error.reason}")
         except TimeoutError:

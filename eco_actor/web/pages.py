@@ -29,15 +29,20 @@ def static_dir() -> Path:
 
 
 class PageRoutes:
+    """Serves the files that are there at the start, by name, and nothing else."""
+
+    def __init__(self) -> None:
+        self._files = {path.name: path for path in static_dir().iterdir() if path.is_file()}
+
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/", self.index)
-        app.router.add_static("/static/", static_dir())
-        app.on_response_prepare.append(_static_headers)
+        app.router.add_get("/static/{name}", self.file)
 
     async def index(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(static_dir() / "index.html", headers=HEADERS)
+        return web.FileResponse(self._files["index.html"], headers=HEADERS)
 
-
-async def _static_headers(request: web.Request, response: web.StreamResponse) -> None:
-    if request.path.startswith("/static/"):
-        response.headers.update(HEADERS)
+    async def file(self, request: web.Request) -> web.FileResponse:
+        path = self._files.get(request.match_info["name"])
+        if path is None:
+            raise web.HTTPNotFound
+        return web.FileResponse(path, headers=HEADERS)

@@ -1,20 +1,28 @@
 """What clients send, turned into what the scans understand, or a problem that names the mistake."""
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
+from multidict import MultiMapping
 
 from eco_actor.eventlog import Event
 from eco_actor.runtime import MailboxSpec
+from eco_actor.scan.admission import Busy
 from eco_actor.scan.categories import CATEGORIES
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import LANGUAGES
 from eco_actor.web.problems import Problem
 
 MAX_BODY: Final = 8 * 2**20
+UPLOAD_S: Final = 60.0
+"""How long a body may take to arrive."""
+
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 
 CAPACITY: Final = 256
@@ -39,6 +47,25 @@ class ScanRequest:
     body: bytes | None  # of the picture, when it has to be looked at
 
 
+class Uploads:
+    """How many bytes of bodies may be on their way in at a time: a bound on memory."""
+
+    def __init__(self, limit: int = 8 * MAX_BODY) -> None:
+        self._left = limit
+
+    @contextlib.contextmanager
+    def admit(self, length: int | None) -> Iterator[None]:
+        """Hold room for a body of *length* bytes (None: unknown). Busy when there is none."""
+        room = MAX_BODY if length is None else min(length, MAX_BODY)
+        if room > self._left:
+            raise Busy("too many pictures are on their way in")
+        self._left -= room
+        try:
+            yield
+        finally:
+            self._left += room
+
+
 async def read_scan_request(request: web.Request) -> ScanRequest:
     """Read and check a request to scan. Problem, when it cannot be one."""
     kind = request.content_type
@@ -58,10 +85,18 @@ async def read_scan_request(request: web.Request) -> ScanRequest:
 
 
 async def _read(request: web.Request) -> bytes:
+    too_large = Problem(413, "too_large", f"the body is larger than {MAX_BODY} bytes")
+    if (request.content_length or 0) > MAX_BODY:
+        raise too_large
     try:
-        body = await request.read()
+        async with asyncio.timeout(UPLOAD_S):
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise Problem(413, "too_large", f"the body is larger than {MAX_BODY} bytes") from error
+        raise too_large from error
+    except web.RequestPayloadError as error:
+        raise Problem(400, "bad_body", f"the body cannot be read: {error}") from error
+    except TimeoutError as error:
+        raise Problem(408, "too_slow", f"the body took longer than {UPLOAD_S:g} s") from error
     if not body:
         raise Problem(400, "empty_body", "the request has no body")
     return body
@@ -72,12 +107,15 @@ def _decode_json(body: bytes) -> dict[str, Any]:
         return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.ValidationError as error:
         raise Problem(400, "bad_json", "the body is JSON, but not an object") from error
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise Problem(400, "bad_json", f"the body is not JSON: {error}") from error
 
 
-def _scan_options(query: Mapping[str, str], body: Mapping[str, Any]) -> ScanOptions:
+def _scan_options(query: MultiMapping[str], body: Mapping[str, Any]) -> ScanOptions:
     """The options of both; the body, where they have types, wins."""
+    twice = [name for name in set(query) if len(query.getall(name)) > 1]
+    if twice:
+        raise Problem(422, "bad_option", f"{twice[0]}: given more than once")
     try:
         from_query = msgspec.convert(dict(query), ScanOptions, strict=False)
         merged = {name: getattr(from_query, name) for name in query} | dict(body)
@@ -102,6 +140,6 @@ def mailbox_asked(query: Mapping[str, str]) -> MailboxSpec[Event]:
     if "interval_ms" in query:
         raise Problem(422, "bad_option", "interval_ms: not with the rule buffer")
     text = query.get("capacity", str(CAPACITY))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:5]) <= MAX_CAPACITY):
+    if not (re.fullmatch("[0-9]{1,4}", text) and 1 <= int(text) <= MAX_CAPACITY):
         raise Problem(422, "bad_option", f"capacity: a number from 1 to {MAX_CAPACITY}")
     return MailboxSpec(int(text))

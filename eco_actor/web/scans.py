@@ -1,16 +1,19 @@
 """`/scan/classify`, `/scan/{task_id}` and `/scan/{task_id}/result`."""
 
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
-from eco_actor.scan.admission import Admission
+from eco_actor.scan.admission import Admission, Busy
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import LANGUAGES, RuleBook
 from eco_actor.scan.state import ScanState
 from eco_actor.scan.views import Views
 from eco_actor.web.problems import RETRY_AFTER_S, Problem, json_response, problem_response
-from eco_actor.web.requests import read_scan_request
+from eco_actor.web.requests import Uploads, read_scan_request
+
+TASK: Final = "{task_id:(?!classify$|categories$)[^/]+}"
+"""The place of a task id in a path."""
 
 
 class ScanRoutes:
@@ -28,18 +31,26 @@ class ScanRoutes:
         self._admission = admission
         self._views = views
         self._book = book
+        self._uploads = Uploads()
         self._vision = vision
         self._sync_wait_s = sync_wait_s
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_post("/scan/classify", self.classify)
         app.router.add_get("/scan/categories", self.categories)
-        app.router.add_get("/scan/{task_id}", self.snapshot)
-        app.router.add_delete("/scan/{task_id}", self.cancel)
-        app.router.add_get("/scan/{task_id}/result", self.result)
+        app.router.add_get(f"/scan/{TASK}", self.snapshot)
+        app.router.add_delete(f"/scan/{TASK}", self.cancel)
+        app.router.add_get(f"/scan/{TASK}/result", self.result)
+        app.on_shutdown.append(self._release)
+
+    async def _release(self, app: web.Application) -> None:
+        self._views.release()
 
     async def classify(self, request: web.Request) -> web.Response:
-        asked = await read_scan_request(request)
+        if not self._admission.has_room():
+            raise Busy("as many scans as this server takes are under way")
+        with self._uploads.admit(request.content_length):
+            asked = await read_scan_request(request)
         if asked.body is not None and not self._vision:
             raise Problem(
                 422, "vision_off", "this server does not look at pictures: send a category"
@@ -105,12 +116,18 @@ def _outcome(task_id: str, state: ScanState) -> web.Response:
 
 
 def _preferred(accept_language: str) -> str:
-    """The first language of the header that there is; the default when there is none."""
+    """The language there is that the client likes best (RFC 9110); the default without any."""
+    best, liked = Options().lang, 0.0
     for part in accept_language.split(","):
-        lang = part.split(";")[0].strip().lower().split("-")[0]
-        if lang in LANGUAGES:
-            return lang
-    return Options().lang
+        tag, _, weight = part.partition(";")
+        lang = tag.strip().lower().split("-")[0]
+        try:
+            quality = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if lang in LANGUAGES and quality > liked:
+            best, liked = lang, quality
+    return best
 
 
 def unknown_task(task_id: str) -> Problem:

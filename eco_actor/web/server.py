@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 
 from eco_actor.runtime import Actor, DynamicSupervisor, Exit
 from eco_actor.web.problems import problems
@@ -12,8 +14,20 @@ from eco_actor.web.requests import MAX_BODY
 
 log = logging.getLogger(__name__)
 
-GRACE_S: Final = 3.0
-"""Seconds that requests under way get at a stop."""
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """What is not HTTP is the sender's fault: one line of the log, and no error of ours."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r:.200}", ()
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+    return True
+
+
+server_logger.addFilter(_without_traceback)
+
+GRACE_S: Final = 1.5
+"""Seconds that requests under way get at a stop, and once more to end when they are cancelled."""
 
 
 class HttpServer(Actor[Any]):
@@ -22,7 +36,7 @@ class HttpServer(Actor[Any]):
     At its end it stops listening, tells every stream to end, and gives requests `GRACE_S`.
     """
 
-    shutdown = GRACE_S + 3.0
+    shutdown = 2 * GRACE_S + 1.0
 
     def __init__(
         self,

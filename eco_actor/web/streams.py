@@ -10,11 +10,12 @@ from eco_actor.delivery.connection import RETRY_MS, Connection, Signal
 from eco_actor.delivery.frames import Bye, sse_bye
 from eco_actor.delivery.subscription import Subscription
 from eco_actor.eventlog import EventLog
-from eco_actor.runtime import DynamicSupervisor, Ref, Restart, TooManyChildren, child
+from eco_actor.runtime import ActorDead, DynamicSupervisor, Ref, Restart, TooManyChildren, child
 from eco_actor.scan.scan import channel
 from eco_actor.scan.views import Views
+from eco_actor.web.problems import NO_STORE
 from eco_actor.web.requests import mailbox_asked
-from eco_actor.web.scans import unknown_task
+from eco_actor.web.scans import TASK, unknown_task
 
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -37,7 +38,7 @@ class StreamRoutes:
         self._numbers = itertools.count(1)
 
     def add_to(self, app: web.Application) -> None:
-        app.router.add_get("/scan/{task_id}/stream", self.scan, allow_head=False)
+        app.router.add_get(f"/scan/{TASK}/stream", self.scan, allow_head=False)
 
     async def scan(self, request: web.Request) -> web.StreamResponse:
         task_id = request.match_info["task_id"]
@@ -48,7 +49,7 @@ class StreamRoutes:
             raise unknown_task(task_id)
         subscription = Subscription(self._log, channel(task_id), after, spec)
         if events[-1].final and subscription.begins.position >= events[-1].position:
-            return web.Response(status=204)  # which stops an EventSource for good
+            return web.Response(status=204, headers=NO_STORE)  # which stops an EventSource for good
         return await self._stream(request, subscription)
 
     async def _stream(self, request: web.Request, subscription: Subscription) -> web.StreamResponse:
@@ -77,7 +78,7 @@ class StreamRoutes:
             return supervisor.start_child_nowait(
                 child(name, Connection, transport, subscription, restart=Restart.TEMPORARY)
             )
-        except TooManyChildren:
+        except (TooManyChildren, ActorDead):
             return None
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from blockbuster import BlockBuster
 
 from eco_actor.eventlog import Durability, SqliteStore, Tables
 
@@ -26,9 +25,3 @@ def make_store(durability: Durability, tmp_path: Path) -> MakeStore:
         return SqliteStore(path, durability, tables, capacity)
 
     return make
-
-
-@pytest.fixture(autouse=True)
-def closing_may_block(blockbuster: BlockBuster) -> None:
-    """`close` waits for the readers in the loop; test_reopen has the test that it should not."""
-    blockbuster.functions["threading.Lock.acquire"].can_block_in("eventlog/sqlite.py", "close")

@@ -71,7 +71,6 @@ async def test_a_query_that_fails_leaves_the_store_alive(make_store: MakeStore) 
     await log.close()
 
 
-@pytest.mark.xfail(strict=True, reason="only sqlite3.Error is caught, in memory the writer dies")
 async def test_a_query_that_cannot_be_is_an_error_and_leaves_the_store_alive(
     make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,7 +110,6 @@ async def test_a_log_in_memory_has_an_epoch_of_its_own_each_time() -> None:
     await second.close()
 
 
-@pytest.mark.xfail(strict=True, reason="Recent keeps what the reopened memory has lost")
 async def test_a_log_in_memory_that_is_opened_again_is_empty() -> None:
     """A restart of its owner makes a new memory: nothing of the old one is shown any more."""
     log = await opened(SqliteStore(None, Durability.OFF))
@@ -205,7 +204,6 @@ def test_a_path_goes_with_durability_and_without_it_there_is_none(tmp_path: Path
         SqliteStore(tmp_path / "log.db", Durability.OFF)
 
 
-@pytest.mark.xfail(strict=True, reason="close waits for the reader threads in the loop")
 async def test_closing_does_not_block_the_loop(tmp_path: Path, blockbuster: BlockBuster) -> None:
     """Others go on while a slow read ends."""
     blockbuster.functions["threading.Lock.acquire"].can_block_functions[:] = [

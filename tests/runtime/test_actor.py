@@ -216,7 +216,9 @@ def test_timers_ring_once_and_die_with_their_incarnation() -> None:
 
 
 def test_a_watcher_hears_of_every_end_and_what_was_lost_with_it() -> None:
-    """One Down an incarnation, with the message in hand; one at once for an actor already dead."""
+    """One Down an incarnation, with the message in hand, and one when it will not come back; one
+    at once for an actor already dead.
+    """
     heard: list[Down] = []
 
     class Watcher(Actor[Any]):
@@ -243,6 +245,7 @@ def test_a_watcher_hears_of_every_end_and_what_was_lost_with_it() -> None:
     run_virtual(main())
     assert [(down.incarnation, down.reason.kind, down.lost) for down in heard] == [
         (1, ExitKind.CRASHED, "crash"),
+        (2, ExitKind.NORMAL, None),
         (2, ExitKind.NORMAL, None),
         (2, ExitKind.NORMAL, None),
     ]

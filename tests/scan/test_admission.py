@@ -175,27 +175,6 @@ def test_a_commit_that_fails_after_the_caller_went_away_frees_the_place() -> Non
     run_virtual(main())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="it is left to a recovery that looks again only after a restart"
-)
-def test_an_accepted_scan_that_meets_a_full_log_comes_to_an_end() -> None:
-    """The acceptance was durable, then the queue was full for a moment: the client is not left
-    waiting for ever.
-    """
-
-    async def main() -> None:
-        async with World().running() as world:
-            world.store.refuses = lambda drafts: drafts[0].data["seq"] == 2
-            task_id = await world.admission.submit(None, Options(category="glass"))
-            await asyncio.sleep(1)
-            world.store.refuses = _no
-            await asyncio.sleep(1000)
-            assert world.store.events[-1].final
-            assert world.told(task_id)[-1]["status"] in ("completed", "failed")
-
-    run_virtual(main())
-
-
 def _failing(drafts: Sequence[Draft]) -> str | None:
     return "no space left"
 

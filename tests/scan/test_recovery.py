@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from blockbuster import BlockBuster
 
 from eco_actor.eventlog import Draft, Durability, EventLog, SqliteStore, Write
 from eco_actor.runtime import DynamicSupervisor, Strategy, Supervisor, System, child
@@ -36,10 +35,9 @@ GOOD = [("vision", "processing"), *STEPS]
 
 
 @pytest.fixture(autouse=True)
-def impatient(blockbuster: BlockBuster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting for room in real time; `close` of a store may block, which has its own test."""
-    monkeypatch.setattr(recovery, "WAIT", 0.0)
-    blockbuster.functions["threading.Lock.acquire"].can_block_in("eventlog/sqlite.py", "close")
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for room in real time."""
+    monkeypatch.setattr(recovery, "WAIT_S", 0.0)
 
 
 @pytest.fixture(params=[Durability.FULL, Durability.OFF], ids=lambda d: d.value)
@@ -209,7 +207,7 @@ async def test_a_scan_whose_picture_is_gone_fails_and_says_so(
         assert await rig.steps(task_id) == [GOOD[0], ("vision", "failed")]
         assert await rig.steps(other) == GOOD
         error = (await rig.views.snapshot(task_id) or {})["error"]
-        assert error["code"] == "stage_failed"
+        assert error["code"] == "step_failed"
         assert await log.query("SELECT * FROM pictures") == []
 
 

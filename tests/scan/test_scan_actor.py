@@ -89,7 +89,7 @@ def test_a_stage_that_raises_fails_the_scan(step: str) -> None:
     at = list(PROGRESS).index(step) + 1
     assert outline(before) == GOOD[:at]
     assert (last["seq"], last["step"], last["status"]) == (at + 1, step, "failed")
-    assert last["error"] == {"code": "stage_failed", "detail": "ValueError: cannot"}
+    assert last["error"] == {"code": "step_failed", "detail": "ValueError: cannot"}
     assert world.store.appended[-1].final
     assert world.store.rows(FINISH_SCAN) == [(last["task_id"],)]
     assert len(world.seen[step]) == 1
@@ -113,8 +113,8 @@ def test_a_step_whose_worker_died_or_fell_silent_is_tried_again(step: str, fault
     """The events are those of a good scan."""
     world = World(scripts={step: [fault]})
     assert outline(scanned(world)) == GOOD
-    assert [work.attempt for work in world.seen[step]] == [1, 2] or step != "vision"
-    assert len(world.seen[step]) == 2
+    first, second = [work.attempt for work in world.seen[step]]
+    assert first < second
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,6 @@ def test_a_log_that_cannot_take_the_end_is_reported_and_the_actor_ends(
 
 
 @pytest.mark.parametrize("how", ["refused", "failed"])
-@pytest.mark.xfail(strict=True, reason="an event that is not written leaves a hole in seq")
 def test_an_event_that_cannot_be_written_leaves_no_hole(how: str) -> None:
     """What is in the log is 1, 2, 3 … up to where the scan got, although later events were queued
     before the failure was known.

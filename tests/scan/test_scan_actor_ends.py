@@ -82,10 +82,6 @@ def test_a_second_cancel_says_nothing_more() -> None:
     run_virtual(main())
 
 
-LATE = "a reply with the number of the last attempt is taken although the scan is over"
-
-
-@pytest.mark.xfail(strict=True, reason=LATE)
 def test_an_answer_that_comes_after_the_cancel_is_ignored() -> None:
     """The worker is done before the cancellation is durable: it is the last event all the same."""
 
@@ -100,7 +96,6 @@ def test_an_answer_that_comes_after_the_cancel_is_ignored() -> None:
     run_virtual(main())
 
 
-@pytest.mark.xfail(strict=True, reason=LATE)
 @pytest.mark.parametrize("step", ["vision", "reward"])
 def test_an_answer_that_comes_after_the_last_timeout_is_ignored(step: str) -> None:
     """Just after the second deadline: the failure stays the last event."""

@@ -1,6 +1,5 @@
 """A server as its users have it: a process with a port and a data directory."""
 
-import json
 import os
 import re
 import signal
@@ -10,7 +9,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.request import urlopen
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 RUN: Final = (str(ROOT / "run.py"),)
@@ -88,18 +86,7 @@ class Server:
         if not known:
             self.kill()
             raise AssertionError(f"the server did not start:\n{self.log_text()}")
-        self._settle()
         return self
-
-    def _settle(self) -> None:
-        """Wait until it takes scans, which it does a moment after it says that it listens.
-
-        Unneeded once `test_a_server_that_says_it_listens_takes_scans` passes.
-        """
-        while True:
-            with urlopen(f"{self.url}/actors", timeout=STOP_S) as answer:
-                if json.load(answer)["actors"]:
-                    return
 
     def _read_log(self, process: "subprocess.Popen[str]") -> None:
         assert process.stderr is not None

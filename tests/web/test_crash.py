@@ -234,7 +234,6 @@ async def test_an_orderly_stop_in_the_middle_of_work_leaves_it_to_the_next_proce
     assert "Traceback" not in running.log_text()
 
 
-@pytest.mark.xfail(strict=True, reason="stages are waited for one after the other, threads at exit")
 async def test_a_stage_that_hangs_does_not_hold_up_a_stop(
     session: aiohttp.ClientSession, gated: Callable[..., Server]
 ) -> None:

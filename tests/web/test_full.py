@@ -89,7 +89,6 @@ async def test_one_connection_too_many_is_told_to_come_back(
             assert bye.retry == bye.json()["retry_ms"]
 
 
-@pytest.mark.xfail(strict=True, reason="503 until the start is over, though it listens already")
 async def test_a_server_that_says_it_listens_takes_scans(eco: Eco, running: Running) -> None:
     """From the line in the log on nobody is turned away."""
     room: list[bool] = []

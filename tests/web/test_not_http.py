@@ -40,7 +40,6 @@ async def test_what_is_not_http_is_a_bad_request(
     assert (await client.get("/healthz")).status == 200
 
 
-@pytest.mark.xfail(strict=True, reason="aiohttp logs each with its traceback, as an error")
 async def test_what_is_not_http_is_not_worth_a_traceback(
     session: aiohttp.ClientSession, target: Server
 ) -> None:

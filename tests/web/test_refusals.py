@@ -154,7 +154,6 @@ async def test_a_body_at_the_limit_is_read(vision: Client) -> None:
     assert answer.status == 202
 
 
-@pytest.mark.xfail(strict=True, reason="the whole body is awaited first")
 async def test_a_length_that_is_a_lie_is_refused_before_the_body_comes(vision: Client) -> None:
     """A promise of a terabyte is answered 413 without waiting for it."""
     raw = (
@@ -204,7 +203,6 @@ async def test_nothing_but_the_files_of_the_page_is_served(vision: Client, path:
     assert b"root:" not in answer.body
 
 
-@pytest.mark.xfail(strict=True, reason="500: the file system's 'name too long' is not expected")
 async def test_a_name_that_no_file_system_takes_is_not_found(
     session: aiohttp.ClientSession, server: Callable[..., Server]
 ) -> None:
@@ -215,7 +213,6 @@ async def test_a_name_that_no_file_system_takes_is_not_found(
     assert "Traceback" not in target.log_text()
 
 
-@pytest.mark.xfail(strict=True, reason="an empty answer of type application/octet-stream")
 async def test_a_missing_file_of_the_page_is_a_problem(vision: Client) -> None:
     """404 below /static/ is said in the same way as everywhere else."""
     answer = await vision.get("/static/none.js")
@@ -226,12 +223,7 @@ async def test_a_missing_file_of_the_page_is_a_problem(vision: Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        pytest.param(
-            "GET",
-            "/scan/classify",
-            {"POST"},
-            marks=pytest.mark.xfail(strict=True, reason="taken for a task named classify: 404"),
-        ),
+        ("GET", "/scan/classify", {"POST"}),
         ("PUT", "/scan/classify", {"POST"}),
         ("POST", f"/scan/{TASK}", {"GET", "DELETE"}),
         ("POST", f"/scan/{TASK}/stream", {"GET"}),

@@ -82,11 +82,9 @@ async def test_what_is_not_recycled_earns_nothing(plain: Client, category: str) 
         ("?lang=en", "ko", False),
         pytest.param(
             "", "en;q=0.1, ko;q=0.9", True,
-            marks=pytest.mark.xfail(strict=True, reason="quality values are not looked at"),
         ),
         pytest.param(
             "", "en;q=0, ko", True,
-            marks=pytest.mark.xfail(strict=True, reason="q=0 means: not this one"),
         ),
     ],
 )  # fmt: skip

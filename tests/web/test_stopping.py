@@ -75,7 +75,6 @@ async def test_streams_of_finished_scans_keep_nobody(
     await asyncio.to_thread(running.stop)
 
 
-@pytest.mark.xfail(strict=True, reason="it holds up http for 6 s, and the stage the rest for 5")
 async def test_a_client_that_waits_for_its_answer_gets_an_answer(
     session: aiohttp.ClientSession, server: Callable[..., Server], tmp_path: Path
 ) -> None:
