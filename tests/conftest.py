@@ -16,10 +16,10 @@ from tests.web.serving import ROOT, Server  # noqa: E402
 
 MATERIALS = ("cardboard", "glass", "metal", "paper", "plastic")
 
-MAY_BLOCK = (
+MAY_BLOCK = (  # at the start, when there is nobody to hold up
     ("eco_actor/web/pages.py", "__init__"),
     ("eco_actor/web/pages.py", "static_dir"),
-)  # at the start, when there is nobody to hold up
+)
 
 
 @pytest.fixture(autouse=True)

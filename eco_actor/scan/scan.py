@@ -141,10 +141,10 @@ class Scan(Actor[Message]):
                 ):
                     self._try_again("worker_down", "the worker died in the middle of this step")
             # The result of any attempt at this step is good, also one that comes late.
-            case Done(attempt, fields) if attempt >= self.first_attempt:
+            case Done(attempt, fields) if self._under_way(attempt):
                 self._settle()
                 self._completed(fields)
-            case Failed(attempt, error) if attempt >= self.first_attempt:
+            case Failed(attempt, error) if self._under_way(attempt):
                 self._settle()
                 self._failed("step_failed", f"{type(error).__name__}: {error}")
             case Late(attempt) if self.pool is not None and attempt == self.attempt:
@@ -158,6 +158,10 @@ class Scan(Actor[Message]):
             self._failed("scan_crashed", "the scan was ended by a fault of the server")
 
     # ---- attempts
+
+    def _under_way(self, attempt: int) -> bool:
+        """Whether it is an attempt at the present step; none is when the scan is over."""
+        return self.first_attempt <= attempt <= self.attempt
 
     def _next_stage(self) -> None:
         step = self.state.next_step

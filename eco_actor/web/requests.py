@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
-from multidict import MultiMapping
 
 from eco_actor.eventlog import Event
 from eco_actor.runtime import MailboxSpec
@@ -71,11 +70,11 @@ async def read_scan_request(request: web.Request) -> ScanRequest:
     kind = request.content_type
     if kind == "application/json":
         given = _decode_json(await _read(request))
-        asked, picture = _scan_options(request.query, given), None
+        asked, picture = _scan_options(request, given), None
         if asked.category is None:
             raise Problem(422, "bad_option", "category: needed when there is no image")
     elif kind in IMAGE_TYPES:
-        asked = _scan_options(request.query, {})
+        asked = _scan_options(request, {})
         picture = await _read(request)
     else:
         known = ", ".join(sorted(IMAGE_TYPES))
@@ -111,8 +110,9 @@ def _decode_json(body: bytes) -> dict[str, Any]:
         raise Problem(400, "bad_json", f"the body is not JSON: {error}") from error
 
 
-def _scan_options(query: MultiMapping[str], body: Mapping[str, Any]) -> ScanOptions:
-    """The options of both; the body, where they have types, wins."""
+def _scan_options(request: web.Request, body: Mapping[str, Any]) -> ScanOptions:
+    """The options of query and body; the body, where they have types, wins."""
+    query = request.query
     twice = [name for name in set(query) if len(query.getall(name)) > 1]
     if twice:
         raise Problem(422, "bad_option", f"{twice[0]}: given more than once")

@@ -158,8 +158,8 @@ def test_a_worker_that_dies_with_the_work_still_queued_costs_no_attempt() -> Non
     run_virtual(main())
 
 
-def test_late_answers_of_attempts_that_were_given_up_are_ignored() -> None:
-    """The first answer comes after its deadline, while the second attempt is under way."""
+def test_the_late_answer_of_an_attempt_that_was_given_up_is_good_and_the_next_is_ignored() -> None:
+    """It comes after its deadline, while the second attempt is under way: work done is not lost."""
     numbers = itertools.count(1)
 
     def look(given: StageInput) -> Fields:
@@ -170,7 +170,7 @@ def test_late_answers_of_attempts_that_were_given_up_are_ignored() -> None:
     )
     events = scanned(world)
     assert outline(events) == GOOD
-    assert events[1]["backend"] == "run 2"
+    assert events[1]["backend"] == "run 1"
 
 
 def test_replies_with_a_wrong_number_are_ignored() -> None:
