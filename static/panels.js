@@ -49,7 +49,7 @@ export function choosePanel({ title, text, options, more, pick, again }) {
   ];
 }
 
-/** @param {number} share @returns {string} */
+/** Never 100: it is a guess. @param {number} share @returns {string} */
 export const percent = (share) => `${Math.round(Math.min(0.99, Math.max(0, share)) * 100)} %`;
 
 /** @param {Problem} problem @returns {{title: string, text: string, photo: boolean}} `photo`: another photo is what helps */

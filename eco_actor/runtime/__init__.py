@@ -5,8 +5,8 @@ restarts    restart types, strategies and OTP's intensity rule, pure
 errors      what a caller may conclude when a message was not answered
 ref         tell, send, ask
 actor       what an application writes; ChildSpec
-cell        the life of an actor through its incarnations
-supervisor  Supervisor, DynamicSupervisor
+cell        the life of an actor through its incarnations       timers   those of one incarnation
+supervisor  Supervisor, DynamicSupervisor                       halting  how they end children
 dispatcher  who gets the next turn
 jobs        the tasks, owned by aiojobs
 system      one tree, from start to stop

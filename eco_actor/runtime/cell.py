@@ -17,7 +17,7 @@ import functools
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +25,7 @@ from eco_actor.runtime.actor import Actor, ChildSpec, Down
 from eco_actor.runtime.errors import ActorDead, HandlerFailed, StartFailed
 from eco_actor.runtime.ref import Ref, Request
 from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, ExitKind
+from eco_actor.runtime.timers import Timers
 
 if TYPE_CHECKING:
     from eco_actor.runtime.system import System
@@ -34,8 +35,8 @@ log = logging.getLogger(__name__)
 TURN_BUDGET: Final = 64
 """Messages a plain handler is given in one turn, before others get theirs."""
 
-ABANDON_AFTER: Final = 1.0
-"""Seconds that a killed task gets to end; then its cell is given up and the fault is logged."""
+CANCEL_PATIENCE: Final = 1.0
+"""Seconds that a cancelled init gets to end before whoever cancelled it goes on."""
 
 NOTHING: Final = object()
 
@@ -95,7 +96,7 @@ class Cell(Ref[Any]):
         self._exit: Exit | None = None  # wanted, and since STOPPING decided
         self._waiters = None
         self._signals: deque[Any] | None = None
-        self._timers: dict[str, asyncio.TimerHandle] | None = None
+        self._timers: Timers | None = None
         self._watchers: dict[Cell, None] | None = None
         self._ended: asyncio.Future[None] | None = None  # set while the supervisor stops it
 
@@ -116,7 +117,7 @@ class Cell(Ref[Any]):
             await asyncio.shield(started)
         except asyncio.CancelledError:
             self.kill()
-            await asyncio.wait((started,), timeout=ABANDON_AFTER)
+            await asyncio.wait((started,), timeout=CANCEL_PATIENCE)
             if started.done() and not started.cancelled():
                 started.exception()  # looked at: the cancellation is what the caller hears of
             raise
@@ -318,6 +319,20 @@ class Cell(Ref[Any]):
         else:
             self._wake()
 
+    def expect_end(self) -> "asyncio.Future[None]":
+        """Done when the incarnation has ended; its supervisor is told in no other way then."""
+        self._ended = self._loop.create_future()
+        return self._ended
+
+    def cut_short(self) -> None:
+        """Cancel whatever hook runs, also `terminate`: its time is over."""
+        self._exit = KILLED
+        self._cancel()
+
+    def give_up(self) -> None:
+        """Go on without a task that does not end when cancelled; what it still does is ignored."""
+        self._down()
+
     def _cancel(self) -> None:
         """Cancel the hook that runs in a job, also one that has not had its first step yet."""
         self._cancelled = True
@@ -387,9 +402,9 @@ class Cell(Ref[Any]):
 
     def _clear(self) -> object | None:
         """Drop what dies with the incarnation; returns the message that it had in hand."""
-        for timer in (self._timers or {}).values():
-            timer.cancel()
-        self._timers = None
+        if self._timers is not None:
+            self._timers.cancel_all()
+            self._timers = None
         self._signals = None
         self._actor = None
         self._busy, self._task = False, None
@@ -435,20 +450,13 @@ class Cell(Ref[Any]):
             ref._watchers.pop(self, None)
 
     def start_timer(self, key: str, delay: float, message: Any) -> None:
-        self.cancel_timer(key)
         if self._timers is None:
-            self._timers = {}
-        self._timers[key] = self._loop.call_later(delay, self._fire, key, message)
+            self._timers = Timers(self._loop, self.signal)
+        self._timers.start(key, delay, message)
 
     def cancel_timer(self, key: str) -> None:
-        timer = self._timers.pop(key, None) if self._timers else None
-        if timer is not None:
-            timer.cancel()
-
-    def _fire(self, key: str, message: Any) -> None:
         if self._timers is not None:
-            self._timers.pop(key, None)
-        self.signal(message)
+            self._timers.cancel(key)
 
     # ---- what a supervisor asks of its own cell
 
@@ -478,39 +486,6 @@ class Cell(Ref[Any]):
             "last_error": self.last_error,
             "mailbox": self.mailbox.statistics(),
         }
-
-
-async def halt(cells: Sequence[Cell], reason: Exit) -> None:
-    """End the incarnations of *cells*, all told at once: ask, wait, kill, at worst give up.
-
-    The time they share is the longest `shutdown` among them. Called by their supervisor alone,
-    which is not told of these ends in any other way; afterwards all are DOWN or DEAD.
-    """
-    waiting: dict[asyncio.Future[None], Cell] = {}
-    for cell in cells:
-        if cell.state not in (State.DOWN, State.DEAD):
-            cell._ended = cell._loop.create_future()
-            waiting[cell._ended] = cell
-            cell.request_exit(reason)
-    bounds = [cell.spec.shutdown for cell in waiting.values()]
-    timeout = None if None in bounds else max((b for b in bounds if b is not None), default=0)
-    await _wait(waiting, timeout)
-    for cell in waiting.values():
-        log.warning("%s: still busy after %s s, killed", cell.path, cell.spec.shutdown)
-        cell._exit = KILLED
-        cell._cancel()
-    await _wait(waiting, ABANDON_AFTER)
-    for cell in waiting.values():
-        log.error("%s: does not end when cancelled, given up", cell.path)
-        cell._down()
-
-
-async def _wait(waiting: dict["asyncio.Future[None]", Cell], timeout: float | None) -> None:
-    """Wait for all of *waiting* and take out those that are done."""
-    if waiting:
-        done, _ = await asyncio.wait(waiting, timeout=timeout)
-        for ended in done:
-            del waiting[ended]
 
 
 @functools.cache

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from eco_actor.runtime.actor import Actor, ChildSpec
-from eco_actor.runtime.cell import Cell, State, halt
+from eco_actor.runtime.cell import Cell, State
 from eco_actor.runtime.errors import ActorDead, StartFailed, TooManyChildren
+from eco_actor.runtime.halting import halt
 from eco_actor.runtime.mailbox import MailboxSpec
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import (

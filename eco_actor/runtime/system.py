@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from eco_actor.runtime.actor import ChildSpec
-from eco_actor.runtime.cell import Cell, halt
+from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.dispatcher import Dispatcher
+from eco_actor.runtime.halting import halt
 from eco_actor.runtime.jobs import Jobs
 from eco_actor.runtime.restarts import SHUTDOWN, Exit
 

@@ -1,10 +1,11 @@
 """From a picture to "which bin, and how": the scan's actor, the stages and what they know.
 
 categories   the ids
-options      what a client says besides the picture
+options      what a client says besides the picture      task_id   unguessable, in time order
 picture      a picture on its way; why one is refused        decode    bytes to pixels
 vision       Classifier, Verdict                             lite0     the classifier on the device
-  material_head, imagenet (what it has learnt) · model_cache, lite0_graph, torchfile (its weights)
+  material_head, imagenet (what it has learnt) · head_training (how)
+  model_cache, lite0_graph, torchfile (its weights)
 rules        which bin and how, from rules.json              rules_file, data_reader (reading it)
 answer       the rule as a sentence                          reward    points and a character
 stages       the four steps as a table                       workers   the actors that run them
