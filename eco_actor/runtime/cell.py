@@ -19,16 +19,15 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from eco_actor.runtime.actor import Actor, ChildSpec, Down
+from eco_actor.runtime.dispatcher import Dispatcher
 from eco_actor.runtime.errors import ActorDead, HandlerFailed, StartFailed
+from eco_actor.runtime.jobs import Jobs
 from eco_actor.runtime.ref import Ref, Request
 from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, ExitKind
 from eco_actor.runtime.timers import Timers
-
-if TYPE_CHECKING:
-    from eco_actor.runtime.system import System
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +38,20 @@ CANCEL_PATIENCE: Final = 1.0
 """Seconds that a cancelled init gets to end before whoever cancelled it goes on."""
 
 NOTHING: Final = object()
+
+
+class Host(Protocol):
+    """What a cell needs of the system that it lives in."""
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def dispatcher(self) -> Dispatcher: ...
+    @property
+    def jobs(self) -> Jobs: ...
+
+    def dead_letter(self, cell: "Cell", message: object, why: str) -> None:
+        """Take note of a message that nobody will handle."""
 
 
 class State(Enum):
@@ -57,10 +70,10 @@ class Cell(Ref[Any]):
         "_drains",
         "_ended",
         "_exit",
+        "_host",
         "_in_hand",
         "_on_exit",
         "_signals",
-        "_system",
         "_task",
         "_timers",
         "_watchers",
@@ -72,13 +85,13 @@ class Cell(Ref[Any]):
 
     def __init__(
         self,
-        system: "System",
+        host: Host,
         path: str,
         spec: ChildSpec,
         on_exit: Callable[["Cell", Exit], None],
     ) -> None:
-        self._system = system
-        self._loop = system.loop
+        self._host = host
+        self._loop = host.loop
         self._on_exit = on_exit
         self.path = path
         self.spec = spec
@@ -192,7 +205,7 @@ class Cell(Ref[Any]):
     def _wake(self) -> None:
         if self.state is State.RUNNING and not self._busy and not self._scheduled:
             self._scheduled = True
-            self._system.dispatcher.schedule(self._turn)
+            self._host.dispatcher.schedule(self._turn)
 
     def _overflowed(self) -> None:
         self.request_exit(OVERFLOW)
@@ -348,7 +361,7 @@ class Cell(Ref[Any]):
         for message in self.mailbox.discard():
             if type(message) is Request:
                 message.fail(ActorDead(self.path, "it ended before the request was handled"))
-            self._system.dead_letter(self, message, "its actor has ended")
+            self._host.dead_letter(self, message, "its actor has ended")
         self._signals = None
         self._fail_waiters()
         for watcher in tuple(self._watchers or ()):  # what was queued is lost, too
@@ -415,14 +428,14 @@ class Cell(Ref[Any]):
         if type(message) is Request:
             message.fail(HandlerFailed(self.path, str(self._exit)))
             message = message.message
-        self._system.dead_letter(self, message, f"its handler ended: {self._exit}")
+        self._host.dead_letter(self, message, f"its handler ended: {self._exit}")
         lost: object = message
         return lost
 
     def _spawn(self, coro: Any, what: str) -> None:
         self._busy, self._task, self._cancelled = True, None, False
         try:
-            self._system.jobs.spawn(self._own_task(coro), f"{self.path}:{what}")
+            self._host.jobs.spawn(self._own_task(coro), f"{self.path}:{what}")
         except RuntimeError:  # the system has closed; this cell was given up before
             coro.close()
             raise
@@ -462,7 +475,7 @@ class Cell(Ref[Any]):
 
     def child(self, spec: ChildSpec, on_exit: Callable[["Cell", Exit], None]) -> "Cell":
         """A cell below this one, not started; *on_exit* is called at each end of an incarnation."""
-        return Cell(self._system, f"{self.path}/{spec.name}", spec, on_exit)
+        return Cell(self._host, f"{self.path}/{spec.name}", spec, on_exit)
 
     def now(self) -> float:
         """The loop's clock, in seconds."""
