@@ -23,7 +23,7 @@ from typing import Any, Final, cast
 
 import uvloop
 
-from bench.server import ROOT, Server, cores, eco, running
+from bench.server import Server, cores, eco, running
 
 ANSWER: Final = b'"step":"answer"'
 BYE: Final = b"0\r\n\r\n"
@@ -139,9 +139,9 @@ def request(body: bytes, content_type: str) -> bytes:
 
 
 def photograph() -> bytes:
-    """A photograph of the training set, or where there is none a drawing of the same size."""
-    folder = Path(os.environ.get("ECO_TRASHNET", ROOT.parent / "shared/data/trashnet"))
-    photo = next(iter(sorted(folder.glob("glass/*.jpg"))), None)
+    """A photograph of $ECO_TRASHNET, or where there is none a drawing of the same size."""
+    folder = os.environ.get("ECO_TRASHNET")
+    photo = next(iter(sorted(Path(folder).glob("glass/*.jpg"))), None) if folder else None
     if photo is not None:
         return photo.read_bytes()
     from PIL import Image

@@ -13,7 +13,15 @@ from aiohttp import web
 from eco_actor.config import Config, ConfigError
 from eco_actor.eventlog import Durability, EventLog, SqliteStore
 from eco_actor.eventlog.owner import LogOwner
-from eco_actor.runtime import ChildSpec, DynamicSupervisor, Strategy, Supervisor, System, child
+from eco_actor.runtime import (
+    NORMAL,
+    ChildSpec,
+    DynamicSupervisor,
+    Strategy,
+    Supervisor,
+    System,
+    child,
+)
 from eco_actor.runtime.cell import Cell, State
 from eco_actor.scan.admission import Admission
 from eco_actor.scan.options import Options
@@ -100,6 +108,11 @@ class Eco:
         finally:
             self._system = None
             self.threads.shutdown(wait=False, cancel_futures=True)
+
+    def stop(self) -> None:
+        """Let whoever waits for the end of the running system go on and leave it."""
+        if self._system is not None:
+            self._system.end(NORMAL)
 
     def has_stuck_threads(self) -> bool:
         """Whether a stage is still at it in a thread, a moment after everything was stopped."""
@@ -188,5 +201,7 @@ def lock(data_dir: Path) -> Any:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         held.close()
-        raise ConfigError(f"data directory {data_dir} is in use by another server") from error
+        raise ConfigError(
+            f"data directory {data_dir} is in use by another server: --data-dir picks another"
+        ) from error
     return held

@@ -18,7 +18,7 @@ import uvloop
 from eco_actor.app import Eco, load_classifier, lock
 from eco_actor.config import LOG_LEVELS, Config, ConfigError
 from eco_actor.eventlog import Durability, StoreError
-from eco_actor.runtime import Exit, StartFailed
+from eco_actor.runtime import NORMAL, StartFailed
 from eco_actor.scan.model_cache import ModelUnavailable
 from eco_actor.scan.picture import BadPicture
 from eco_actor.scan.state import ScanState
@@ -51,7 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="run.py",
         description="Scan-to-answer server for recycling kiosks. Without a command: serve.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -140,23 +139,14 @@ def _settle_memory() -> None:
 
 async def _serve_until_told(eco: Eco) -> int:
     """0 after a signal; 1 when the tree gave up by itself."""
-    told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, eco.stop)
     async with eco.running(http=True) as system:
         _settle_memory()
-        ended = asyncio.ensure_future(system.wait_ended())
-        signalled = asyncio.ensure_future(told.wait())
-        await asyncio.wait((ended, signalled), return_when=asyncio.FIRST_COMPLETED)
-        signalled.cancel()
-        if not ended.done():
-            ended.cancel()
-            log.info("stopping")
-            return 0
-        reason: Exit = ended.result()
-        log.error("the server gave up: %s", reason)
-        return 1
+        reason = await system.wait_ended()
+        log.info("stopping (%s)", reason)
+        return 0 if reason is NORMAL else 1
 
 
 # ---- scan

@@ -125,7 +125,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = run("serve", "--port", port, "--data-dir", tmp_path / "data", "--vision", "off")
-    check_refused(done, 1, port, "in use")
+    check_refused(done, 1, port, "taken", "--port")
 
 
 @pytest.mark.parametrize(

@@ -488,6 +488,11 @@ class Cell(Ref[Any]):
         """The running incarnation; None while there is none."""
         return self._actor
 
+    @property
+    def ended_orderly(self) -> bool:
+        """Whether the last incarnation ended by itself, or because it was told to."""
+        return self._exit is not None and not self._exit.abnormal
+
     def snapshot(self) -> dict[str, object]:
         """This actor as `/actors` shows it."""
         return {

@@ -18,9 +18,6 @@ log = logging.getLogger(__name__)
 DEAD_LETTERS_LOGGED: Final = 10
 """Dead letters a system writes to the log; the rest is only counted."""
 
-SHOWN: Final = 200
-"""Characters of a message that a log line shows."""
-
 
 class System:
     """`async with System(spec) as system:` starts the root and stops it again, in order.
@@ -60,18 +57,26 @@ class System:
 
     def _root_ended(self, cell: Cell, reason: Exit) -> None:
         cell.bury()
+        self.end(reason)
+
+    def end(self, reason: Exit) -> None:
+        """Let `wait_ended` return; leaving the context then stops the tree."""
         if not self._ended.done():
             self._ended.set_result(reason)
 
     async def wait_ended(self) -> Exit:
-        """Wait until the root has ended by itself: its restart budget is spent, or it crashed."""
+        """Wait until the root ended by itself (its budget is spent, it crashed), or for `end`."""
         return await asyncio.shield(self._ended)
 
     def dead_letter(self, cell: Cell, message: object, why: str) -> None:
-        """Count, and at first log, a message that nobody will handle."""
+        """Count, and at first log, a message that nobody will handle.
+
+        Its kind, not what is in it: that may be anybody's. An orderly end is no news.
+        """
         self.dead_letters += 1
-        if self.dead_letters <= DEAD_LETTERS_LOGGED:
-            log.warning("%s: dead letter (%s): %.*s", cell.path, why, SHOWN, repr(message))
+        if cell.ended_orderly or self.dead_letters > DEAD_LETTERS_LOGGED:
+            return
+        log.warning("%s: dead letter (%s): %s", cell.path, why, type(message).__name__)
 
     def find(self, path: str) -> Cell | None:
         """The living actor at *path*, if there is one."""

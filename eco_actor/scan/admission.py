@@ -12,7 +12,7 @@ from eco_actor.scan.picture import Picture
 from eco_actor.scan.scan import Cancel, Pipeline, Scan, first_event
 from eco_actor.scan.state import ScanState
 from eco_actor.scan.tables import ADD_PICTURE, ADD_SCAN
-from eco_actor.scan.task_id import TaskIds
+from eco_actor.scan.task_id import TaskIds, actor_name
 from eco_actor.scan.vision import Pixels
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Admission:
     def cancel(self, task_id: str) -> bool:
         """Ask a running scan to end as cancelled; False when it is not under way any more."""
         scans = self._scans()
-        cell = scans.child(task_id) if scans is not None else None
+        cell = scans.child(actor_name(task_id)) if scans is not None else None
         scan = cell.actor if cell is not None else None
         if cell is None or not isinstance(scan, Scan) or scan.state.status != "processing":
             return False
@@ -107,7 +107,7 @@ class Admission:
     def running(self, task_id: str) -> bool:
         """Whether the scan is under way, or about to be: its acceptance is being written."""
         scans = self._scans()
-        return task_id in self._accepting or (scans is not None and task_id in scans)
+        return task_id in self._accepting or (scans is not None and actor_name(task_id) in scans)
 
     def has_room(self) -> bool:
         scans = self._scans()
@@ -139,7 +139,7 @@ class Admission:
         """
         scans = self._scans()
         spec = child(
-            task_id,
+            actor_name(task_id),
             Scan,
             task_id,
             options,

@@ -5,18 +5,23 @@ reduced scale, and never more of a picture than `LONGEST` pixels a side goes on.
 """
 
 import io
+import threading
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from eco_actor.scan.memory import return_freed
 from eco_actor.scan.picture import MAX_PIXELS, BadPicture, Picture, TooManyPixels
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 LONGEST: Final = 768
+LARGE: Final = 8_000_000  # pixels from which on pictures are decoded one at a time
 KEPT_BYTES: Final = 512 * 1024  # a JPEG of this size and small enough is kept as it was sent
 ORIENTATION: Final = 0x0112  # the EXIF tag
-BACKGROUND: Final = (255, 255, 255)  # shows through where a picture is transparent
+BACKGROUND: Final = (255, 255, 255)
+
+_one_large: Final = threading.Lock()
 
 
 def decode(body: bytes) -> Picture:
@@ -46,19 +51,42 @@ def _decode(image: Image.Image, body: bytes) -> Picture:
         raise TooManyPixels(
             f"the picture has {width} x {height} pixels, more than {MAX_PIXELS // 10**6} megapixels"
         )
+    if width * height <= LARGE:
+        return _reduce(image, body)
+    with _one_large:  # their memory is not for every thread at a time
+        picture = _reduce(image, body)
+        image.close()
+        return_freed()
+        return picture
+
+
+def _reduce(image: Image.Image, body: bytes) -> Picture:
+    """Shrink first, in the picture's own mode; what follows then works on few pixels."""
+    sent = image.size
     image.draft("RGB", (LONGEST, LONGEST))  # a no-op for all but large JPEGs
     image.load()
     upright = _orientation(image) == 1
-    rgb = _rgb(image if upright else ImageOps.exif_transpose(image))
+    small = _with_values(image)
+    if max(small.size) > LONGEST:
+        small.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR)
+    rgb = _rgb(small if upright else ImageOps.exif_transpose(small))
     rgb.info.clear()  # comments and profiles are nobody's business
-    as_sent = upright and image.format == "JPEG" and image.mode == "RGB"
-    if max(rgb.size) > LONGEST:
-        rgb.thumbnail((LONGEST, LONGEST), Image.Resampling.BILINEAR)
-    if as_sent and rgb.size == (width, height) and len(body) <= KEPT_BYTES:
+    as_sent = upright and image.format == "JPEG" and image.mode == "RGB" and rgb.size == sent
+    if as_sent and len(body) <= KEPT_BYTES:
         return Picture(np.asarray(rgb), body)
     kept = io.BytesIO()
     rgb.save(kept, "JPEG", quality=90)
     return Picture(np.asarray(rgb), kept.getvalue())
+
+
+def _with_values(image: Image.Image) -> Image.Image:
+    """The same in a mode that can be shrunk: values of 8 bits, not places in a palette."""
+    if image.mode in ("P", "PA", "1"):
+        return image.convert("RGBA" if "transparency" in image.info else "RGB")
+    if image.mode.startswith("I") or image.mode == "F":  # 16 bits a channel: keep the upper ones
+        values = np.asarray(image).clip(0, 0xFFFF).astype(np.uint16) >> 8
+        return Image.fromarray(values.astype(np.uint8))
+    return image
 
 
 def _orientation(image: Image.Image) -> int:
@@ -70,14 +98,9 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return image.copy()
-    if image.mode.startswith("I") or image.mode == "F":  # 16 bits a channel: keep the upper ones
-        return Image.fromarray(
-            (np.asarray(image, np.float64) / 256).clip(0, 255).astype(np.uint8)
-        ).convert("RGB")
+    """A copy in RGB; what is transparent shows `BACKGROUND`."""
     if "A" in image.getbands() or "transparency" in image.info:
         opaque = Image.new("RGBA", image.size, (*BACKGROUND, 255))
         opaque.alpha_composite(image.convert("RGBA"))
         return opaque.convert("RGB")
-    return image.convert("RGB")
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")

@@ -5,7 +5,6 @@ was trained on. Only then are ImageNet's labels asked, which know clothes, food 
 nothing about materials. A picture that neither recognises is unsure, and the answer asks the user.
 """
 
-import ctypes
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ from PIL import Image
 
 from eco_actor.scan.imagenet import category_likelihoods
 from eco_actor.scan.material_head import MaterialHead, Opinion, softmax
+from eco_actor.scan.memory import return_freed
 from eco_actor.scan.model_cache import INPUT_SIDE, ModelUnavailable, default_cache_dir, ensure_model
 from eco_actor.scan.vision import Classifier, Guess, Pixels, Verdict
 
@@ -70,19 +70,12 @@ class Network:
             raise ModelUnavailable(f"onnxruntime cannot load {model}: {error}") from error
         # The first run allocates the arena.
         self.run(np.zeros((1, 3, INPUT_SIDE, INPUT_SIDE), np.float32))
-        _return_freed_memory()
+        return_freed()  # what loading took: about 25 MB
 
     def run(self, tensor: Floats) -> tuple[Floats, Floats]:
         """The logits [1000] and the feature [1664] of one input tensor."""
         logits, feature = self._session.run(["logits", "feature"], {"image": tensor})
         return np.asarray(logits, np.float32)[0], np.asarray(feature, np.float32)[0]
-
-
-def _return_freed_memory() -> None:
-    """Hands back what loading took and freed: about 25 MB that glibc would keep for ever."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 class Lite0(Classifier):

@@ -1,6 +1,6 @@
 """What a client may say about a scan besides the picture; kept with the scan as it was said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import msgpack
@@ -16,7 +16,7 @@ class Options:
     lang: str = "ko"
     category: str | None = None
     tags: tuple[str, ...] = ()
-    user_input: str | None = None
+    user_input: str | None = field(default=None, repr=False)
 
     def pack(self) -> bytes:
         fields = {name: getattr(self, name) for name in self.__slots__}

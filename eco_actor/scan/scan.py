@@ -135,11 +135,12 @@ class Scan(Actor[Message]):
                 if self.state.status == "processing":
                     self._settle()
                     self._end("cancelled", {})
-            case Down(ref=ref, lost=lost):
-                if self.work is not None and (
-                    lost is self.work or (ref is self.worker and not ref.alive)
-                ):
-                    self._try_again("worker_down", "the worker died in the middle of this step")
+            case Down(lost=lost) if lost is not None and lost is self.work:
+                self._try_again("worker_down", "the worker died in the middle of this step")
+            case Down(ref=ref) if ref is self.worker and not ref.alive:
+                self._settle()  # it had not begun: that was no attempt
+                self.tries -= 1
+                self._try()
             # The result of any attempt at this step is good, also one that comes late.
             case Done(attempt, fields) if self._under_way(attempt):
                 self._settle()

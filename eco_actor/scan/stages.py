@@ -6,7 +6,7 @@ A stage is a function from a `StageInput` to the fields that its event adds. It 
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from eco_actor.scan import reward as rewards
@@ -29,7 +29,7 @@ class StageInput:
 
     task_id: str
     options: Options
-    pixels: Pixels | None
+    pixels: Pixels | None = field(repr=False)
     classification: Mapping[str, Any] | None
 
 

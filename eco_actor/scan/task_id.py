@@ -1,6 +1,7 @@
 """Task ids: unguessable, and in the order of time."""
 
 import base64
+import hashlib
 import re
 import secrets
 from collections import deque
@@ -30,6 +31,11 @@ class TaskIds:
                 part = base64.urlsafe_b64encode(fetched[start : start + RANDOM_BYTES])
                 self._random.append(part.rstrip(b"=").decode())
         return f"{at_ms:011x}{self._random.popleft()}"
+
+
+def actor_name(task_id: str) -> str:
+    """What the actor of a scan is called: whoever may see the tree may not follow the scan."""
+    return hashlib.blake2b(task_id.encode(), digest_size=8).hexdigest()
 
 
 def is_task_id(text: str) -> bool:

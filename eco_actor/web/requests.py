@@ -19,7 +19,8 @@ from eco_actor.scan.rules import LANGUAGES
 from eco_actor.web.problems import Problem
 
 MAX_BODY: Final = 8 * 2**20
-UPLOAD_S: Final = 60.0
+SMALL_BODY: Final = 64 * 1024
+UPLOAD_S: Final = 30.0
 """How long a body may take to arrive."""
 
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
@@ -54,8 +55,13 @@ class Uploads:
 
     @contextlib.contextmanager
     def admit(self, length: int | None) -> Iterator[None]:
-        """Hold room for a body of *length* bytes (None: unknown). Busy when there is none."""
+        """Hold room for a body of *length* bytes (None: unknown). Busy when there is none.
+
+        A small one always has room.
+        """
         room = MAX_BODY if length is None else min(length, MAX_BODY)
+        if room <= SMALL_BODY:
+            room = 0
         if room > self._left:
             raise Busy("too many pictures are on their way in")
         self._left -= room

@@ -1,5 +1,6 @@
 """The actor that owns the listening socket: last to start, first to stop."""
 
+import errno
 import logging
 from collections.abc import Callable
 from typing import Any, Final
@@ -58,8 +59,11 @@ class HttpServer(Actor[Any]):
         try:
             self._site = web.TCPSite(self._runner, self._address.host, self._address.port)
             await self._site.start()
-        except BaseException:
+        except BaseException as error:
             await self._runner.cleanup()
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+                taken = f"port {self._address.port} is taken: --port picks another, 0 a free one"
+                raise OSError(taken) from error
             raise
         self._address.port = self._runner.addresses[0][1]
         log.info("listening on %s", self._address.url)

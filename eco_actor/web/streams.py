@@ -73,11 +73,10 @@ class StreamRoutes:
         supervisor = self._connections()
         if supervisor is None:
             return None
-        name = f"{subscription.channel}.{next(self._numbers)}".replace("/", "_")
+        name = str(next(self._numbers))
+        spec = child(name, Connection, transport, subscription, restart=Restart.TEMPORARY)
         try:
-            return supervisor.start_child_nowait(
-                child(name, Connection, transport, subscription, restart=Restart.TEMPORARY)
-            )
+            return supervisor.start_child_nowait(spec)
         except (TooManyChildren, ActorDead):
             return None
 

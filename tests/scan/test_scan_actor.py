@@ -12,6 +12,7 @@ from eco_actor.scan.options import Options
 from eco_actor.scan.scan import FULL_RETRY
 from eco_actor.scan.stages import Fields, StageInput
 from eco_actor.scan.tables import ADD_REWARD, DROP_PICTURE, FINISH_SCAN
+from eco_actor.scan.task_id import actor_name
 from eco_actor.scan.workers import Done, Failed
 from tests.fakes import FakeStore
 from tests.scan_world import FIELDS, NOW, PROGRESS, World, fake_stage
@@ -181,7 +182,7 @@ def test_replies_with_a_wrong_number_are_ignored() -> None:
             task_id = await world.admission.submit(b"jpeg", Options())
             scans = world.scans()
             assert scans is not None
-            cell = scans.child(task_id)
+            cell = scans.child(actor_name(task_id))
             assert cell is not None
             cell.tell(Done(0, FIELDS["vision"]))
             cell.tell(Done(7, FIELDS["vision"]))

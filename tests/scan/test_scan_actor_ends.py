@@ -11,6 +11,7 @@ from eco_actor.runtime.testing import run_virtual
 from eco_actor.scan.options import Options
 from eco_actor.scan.scan import Cancel, Scan
 from eco_actor.scan.tables import DROP_PICTURE, FINISH_SCAN
+from eco_actor.scan.task_id import actor_name
 from eco_actor.scan.workers import Done
 from tests.fakes import FakeStore
 from tests.scan_world import PROGRESS, World
@@ -26,7 +27,7 @@ def steps(events: list[dict[str, Any]]) -> list[tuple[str, str]]:
 def cell_of(world: World, task_id: str) -> Cell:
     scans = world.scans()
     assert scans is not None
-    cell = scans.child(task_id)
+    cell = scans.child(actor_name(task_id))
     assert cell is not None
     return cell
 

@@ -111,9 +111,6 @@ def test_scans_queued_at_a_worker_that_dies_for_good_go_on_at_once(queued: int) 
     run_virtual(main())
 
 
-@pytest.mark.xfail(
-    reason="a scan tries again with the worker that is just ending, and has no attempt left then"
-)
 def test_a_scan_whose_worker_is_replaced_goes_on_with_the_new_one() -> None:
     """The supervisor of the pool was killed in mid-stage: the second attempt is for who comes."""
 

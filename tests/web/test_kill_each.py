@@ -82,12 +82,15 @@ async def whole_tree(client: Client) -> None:
 
 
 def orphans(system: System) -> list[str]:
-    """Actors of any system that live without being in this one's tree."""
+    """Actors of this loop that live without being in the tree."""
     known = {id(cell) for cell in system._walk()}
     return [
         f"{each.path}: {each.state.value}"
         for each in gc.get_objects()
-        if type(each) is Cell and id(each) not in known and each.state is not State.DEAD
+        if type(each) is Cell
+        and each._loop is system.loop
+        and id(each) not in known
+        and each.state is not State.DEAD
     ]
 
 
