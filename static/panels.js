@@ -60,18 +60,20 @@ function explain({ status, code, detail }) {
   }
   const kinds = { 400: "unreadable", 404: "gone", 410: "gone", 413: "large", 415: "type", 422: "unreadable", 429: "busy", 503: "busy" };
   const kind = kinds[status];
-  return { title: t(kind ? `error.${kind}` : "error.title"), text: detail, photo: [400, 413, 415, 422].includes(status) };
+  if (!kind) return { title: t("error.title"), text: detail, photo: false };
+  return { title: t(`error.${kind}`), text: t(`error.${kind}.text`), photo: [400, 413, 415, 422].includes(status) };
 }
 
 /** @param {Problem} problem @param {() => void} retry @param {() => void} again @returns {HTMLElement[]} */
 export function errorPanel(problem, retry, again) {
   const { title, text, photo } = explain(problem);
-  const retrying = button(photo ? "" : "primary", t("error.retry"), retry);
   const another = button(photo ? "primary" : "", t("error.other"), again);
+  // The same photo again would be refused again.
+  const buttons = photo ? [another] : [button("primary", t("error.retry"), retry), another];
   return [
     el("div", { class: "card calm error", role: "group" },
       heading(title),
       text ? el("p", { class: "lead" }, text) : null,
-      el("div", { class: "buttons" }, ...(photo ? [another, retrying] : [retrying, another]))),
+      el("div", { class: "buttons" }, ...buttons)),
   ];
 }

@@ -12,7 +12,7 @@ const POSTS = 6; // attempts before a busy server becomes an error
  * @typedef {{blob?: Blob, type?: string, category?: string, name?: string, lang: string, key: string}} Ask
  *   a photo or a category; `key` makes repeating it safe
  * @typedef {{task_id: string, stream: URL, result: URL}} Task
- * @typedef {{step: string, status: string, progress: number, seq?: number, result?: any, reward?: any, error?: any}} StepEvent
+ * @typedef {{step: string, status: string, progress: number, seq?: number, bin?: string|null, result?: any, reward?: any, error?: any}} StepEvent
  * @typedef {"live"|"reconnecting"|"polling"} Link
  * @typedef {{onEvent: (event: StepEvent) => void, onLink: (link: Link) => void}} Watcher
  */

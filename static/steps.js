@@ -46,8 +46,8 @@ export class Steps {
     if (at < 0) return "";
     const before = this.#marks.join();
     const ended = event.status === "failed" || event.status === "cancelled";
-    this.#marks = this.#marks.map((mark, i) => (i < at ? "done" : mark));
-    const empty = event.step === "reward" && event.status !== "processing" && !event.reward;
+    this.#marks = this.#marks.map((mark, i) => (i < at && mark !== "skipped" ? "done" : mark));
+    const empty = event.status !== "processing" && (event.step === "reward" ? !event.reward : event.bin === null);
     this.#marks[at] = empty ? "skipped" : ended ? "failed" : event.status === "completed" ? "done" : "active";
     if (event.status === "completed" && at + 1 < STEPS.length && this.#marks[at + 1] === "todo") this.#marks[at + 1] = "active";
     this.#progress = Math.max(this.#progress, Math.min(100, Number(event.progress) || 0));
