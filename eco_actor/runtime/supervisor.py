@@ -11,7 +11,7 @@ its own supervisor's decision.
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from eco_actor.runtime.actor import Actor, ChildSpec
 from eco_actor.runtime.cell import Cell, State
@@ -32,6 +32,8 @@ from eco_actor.runtime.restarts import (
 
 log = logging.getLogger(__name__)
 
+M = TypeVar("M")
+
 
 @dataclass(frozen=True, slots=True)
 class _ChildEnded:
@@ -40,7 +42,24 @@ class _ChildEnded:
     reason: Exit
 
 
-class Supervisor(Actor[_ChildEnded]):
+class _Parent(Actor[M]):
+    """What both kinds of supervisors have: children by name, and one budget of restarts."""
+
+    mailbox = MailboxSpec(1)  # ends of children come as signals, which no bound can lose
+    shutdown = None
+
+    def __init__(self, intensity: int, period: float) -> None:
+        self._window = RestartWindow(intensity, period)
+        self._cells: dict[str, Cell] = {}
+
+    def children(self) -> Iterable[Cell]:
+        return self._cells.values()
+
+    def child(self, name: str) -> Cell | None:
+        return self._cells.get(name)
+
+
+class Supervisor(_Parent[_ChildEnded]):
     """Keeps a fixed list of children running.
 
     Started left to right, each child's `init` done before the next begins; a failure there stops
@@ -48,8 +67,6 @@ class Supervisor(Actor[_ChildEnded]):
     `shutdown`. A restart that fails counts against the budget and is tried again.
     """
 
-    mailbox = MailboxSpec(1)  # ends of children come as signals, which no bound can lose
-    shutdown = None
     interruptible = True  # a child whose init hangs must not hold up a stop from above
 
     def __init__(
@@ -64,14 +81,7 @@ class Supervisor(Actor[_ChildEnded]):
             raise ValueError(f"strategy is one of {names}, not {strategy!r}")
         self._specs = _unique(children)
         self._strategy = strategy
-        self._window = RestartWindow(intensity, period)
-        self._cells: dict[str, Cell] = {}
-
-    def children(self) -> Iterable[Cell]:
-        return self._cells.values()
-
-    def child(self, name: str) -> Cell | None:
-        return self._cells.get(name)
+        super().__init__(intensity, period)
 
     async def init(self) -> None:
         for spec in self._specs:
@@ -145,28 +155,18 @@ class Supervisor(Actor[_ChildEnded]):
             cell.bury()
 
 
-class DynamicSupervisor(Actor[Any]):
+class DynamicSupervisor(_Parent[Any]):
     """Children of one kind, started while it runs, at most `max_children` at a time.
 
     A child is restarted alone, by its restart type and the common budget; it is forgotten when it
     ends for good. Names are unique among the living.
     """
 
-    mailbox = MailboxSpec(1)
-    shutdown = None
-
     def __init__(self, max_children: int, intensity: int = 3, period: float = 5.0) -> None:
         if type(max_children) is not int or max_children < 1:
             raise ValueError(f"max_children is a whole number, at least 1, not {max_children!r}")
         self.max_children = max_children
-        self._window = RestartWindow(intensity, period)
-        self._cells: dict[str, Cell] = {}
-
-    def children(self) -> Iterable[Cell]:
-        return self._cells.values()
-
-    def child(self, name: str) -> Cell | None:
-        return self._cells.get(name)
+        super().__init__(intensity, period)
 
     def __len__(self) -> int:
         return len(self._cells)
