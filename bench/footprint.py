@@ -7,6 +7,7 @@ plain aiohttp server in the same run.
 """
 
 import argparse
+import io
 import json
 import os
 import statistics
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -43,6 +45,26 @@ def ready_s(start: AbstractContextManager[Server], photos: int = 0) -> dict[str,
         return found
 
 
+def after_large_pictures(start: AbstractContextManager[Server]) -> dict[str, float]:
+    """Eight PNGs of just under 40 megapixels at once: the memory that stays, and the peak."""
+    from PIL import Image
+
+    drawn = io.BytesIO()
+    Image.new("RGBA", (6300, 6300), (90, 160, 90, 200)).save(drawn, "PNG")
+    with start as server, ThreadPoolExecutor(8) as clients:
+        url = f"http://{server.host}:{server.port}/scan/classify?realtime=false"
+
+        def post(_: int) -> None:
+            request = urllib.request.Request(url, drawn.getvalue(), {"Content-Type": "image/png"})
+            with urllib.request.urlopen(request) as answer:
+                assert answer.status == 200
+
+        before = server.rss_mb()
+        list(clients.map(post, range(8)))
+        figures = {"rss_mb_before": before, "rss_mb": server.rss_mb(), "peak": server.peak_rss_mb()}
+        return {name: round(figure, 1) for name, figure in figures.items()}
+
+
 def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {key: round(statistics.median(r[key] for r in rounds), 2) for key in rounds[0]}
 
@@ -62,6 +84,7 @@ def main() -> None:
             "bench": "footprint",
             "without_vision": medians([ready_s(eco("--vision", "off")) for _ in rounds]),
             "with_vision": medians([ready_s(eco(), photos=20) for _ in rounds]),
+            "large_pictures": after_large_pictures(eco()),
             "first_start_s": round(first["ready_s"], 2),
             "plain_aiohttp": medians([ready_s(running(plain), photos=-1) for _ in rounds]),
         }

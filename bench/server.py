@@ -33,6 +33,13 @@ class Server:
         assert found is not None
         return int(found[1]) * 1024 / 1e6
 
+    def peak_rss_mb(self) -> float:
+        """The most resident memory it ever had, in MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) * 1024 / 1e6
+
     def disk_bytes(self) -> int:
         """Bytes that it has caused to be written to storage so far."""
         found = re.search(

@@ -3,11 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from eco_actor.eventlog.event import Draft, Event, Page
-
-T = TypeVar("T")
 
 
 class Durability(Enum):
