@@ -1,7 +1,7 @@
 """What an application writes: a class with a mailbox, `init`, `handle` and `terminate`."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
@@ -11,8 +11,10 @@ from eco_actor.runtime.restarts import NORMAL, Exit, Restart
 
 if TYPE_CHECKING:
     from eco_actor.runtime.cell import Cell
+    from eco_actor.runtime.incarnation import Incarnation
 
 M = TypeVar("M")
+T = TypeVar("T")
 
 _DEFAULT: Final = -1.0  # "what the actor's class says"
 
@@ -45,15 +47,18 @@ class Actor(Generic[M]):
     mailbox: ClassVar[MailboxSpec[Any]] = MailboxSpec(64)
     interruptible: ClassVar[bool] = False  # whether a stop cancels a running async handler at once
     shutdown: ClassVar[float | None] = 5.0  # see ChildSpec
+    pipes: ClassVar[int] = 16  # operations that may be under way beside the handler
 
-    _cell: "Cell"
+    _life: "Incarnation"
 
     def init(self) -> Any:
         """Runs before the first message; when it raises, the actor has not started."""
 
     def handle(self, message: M) -> Any:
         """Deal with one message, or with a `Down` of an actor that this one watches."""
-        raise NotImplementedError(f"{type(self).__name__} handles no message")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no handle(), so it cannot take {type(message).__name__}"
+        )
 
     def terminate(self, reason: Exit) -> Any:
         """Runs at every end of an incarnation whose `init` succeeded, restarts included."""
@@ -68,32 +73,59 @@ class Actor(Generic[M]):
 
     @property
     def ref(self) -> Ref[M]:
-        return self._cell
+        return self._life.cell
 
     def stop(self, reason: Exit = NORMAL) -> None:
         """End after the current message; what is still queued is lost unless a restart follows."""
-        self._cell.request_exit(reason)
+        self._life.request_exit(reason)
 
     def now(self) -> float:
         """The clock of timers and deadlines, in seconds; it never goes back."""
-        return self._cell.now()
+        return self._life.cell.loop.time()
 
     def watch(self, ref: Ref[Any]) -> None:
-        """Ask for a `Down` at each end of *ref*'s incarnations; at once if it is dead already."""
-        self._cell.watch(ref)
+        """Ask for a `Down` at each end of *ref*'s incarnations; at once if it is dead already.
+
+        Until `unwatch`, or the end of this actor's own incarnation; twice is once.
+        """
+        self._life.own().watch(ref)
 
     def unwatch(self, ref: Ref[Any]) -> None:
-        self._cell.unwatch(ref)
+        """No `Down` of *ref* any more, but for one that is on its way. Harmless without a watch."""
+        self._life.own().unwatch(ref)
 
     def start_timer(self, key: str, delay: float, message: Any) -> None:
         """Handle *message* in *delay* seconds; a timer of the same key is replaced.
 
         Timers die with their incarnation, and do not count against the mailbox.
         """
-        self._cell.start_timer(key, delay, message)
+        self._life.own().start_timer(key, delay, message)
 
     def cancel_timer(self, key: str) -> None:
-        self._cell.cancel_timer(key)
+        """Harmless when there is none; a message that is on its way already still comes."""
+        self._life.own().cancel_timer(key)
+
+    def pipe(
+        self,
+        operation: Coroutine[Any, Any, T],
+        done: Callable[[T], M],
+        failed: Callable[[Exception], M],
+    ) -> None:
+        """Run *operation* beside the handler; handle `done(result)`, or `failed(error)`, later.
+
+        The message comes ahead of the mailbox, like a timer's. TooManyPipes when `pipes` of them
+        are under way. At the end of the incarnation they are cancelled, and waited for before the
+        next `init`.
+        """
+        self._life.own().pipe(operation, done, failed)
+
+    def register(self, name: str) -> None:
+        """Be found by *name* in this system until this incarnation ends. NameTaken."""
+        self._life.own().register(name)
+
+    def whereis(self, name: str) -> Ref[Any] | None:
+        """The actor that is registered by *name* now."""
+        return self._life.cell.names.get(name)
 
 
 @dataclass(frozen=True, slots=True)

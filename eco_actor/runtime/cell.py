@@ -1,43 +1,35 @@
-"""The life of an actor: one cell per child, through all its incarnations.
+"""What lasts of an actor: its address, mailbox, counters and watchers, through all its lives.
 
-    STARTING ──init──► RUNNING ──exit──► STOPPING ──terminate──► DOWN ──► STARTING (restart)
-        └── init raised ──────────────────────────────────────►─┘  └───► DEAD (for good)
+                      start                      restart
+    DOWN ────────────────────► (an incarnation) ─────────► DOWN
+      │                          │ ended orderly, kept        │ bury
+      └──────── start ◄── ENDED ◄┘                            └──► DEAD
 
-Everything that outlives an incarnation is here (mailbox, counters, watchers), everything that dies
-with it is dropped in `_down` (the actor, its timers, its task). Only the supervisor leaves DOWN.
-
-An actor owns no task while it has nothing to do. A turn (`_turn`) is called by the dispatcher; a
-plain handler runs inside it, an async one in a job that drains the mailbox and ends (`_drain`).
-Signals (`Down`, timers) come in a lane of their own before messages, and a wish to end comes before
-both, so a full mailbox can always be stopped.
+While there is an incarnation, its state is the cell's. Only the supervisor starts, ends and buries.
 """
 
 import asyncio
 import functools
-import inspect
-import logging
-from collections import deque
 from collections.abc import Callable
-from enum import Enum
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from eco_actor.runtime.actor import Actor, ChildSpec, Down
+from eco_actor.runtime.asking import Request
 from eco_actor.runtime.dispatcher import Dispatcher
-from eco_actor.runtime.errors import ActorDead, HandlerFailed, StartFailed
+from eco_actor.runtime.errors import ActorDead, MailboxFull
+from eco_actor.runtime.incarnation import Incarnation, State
+from eco_actor.runtime.inspection import Traced, Tracer, kind_of, state_of
 from eco_actor.runtime.jobs import Jobs
-from eco_actor.runtime.ref import Ref, Request
-from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, ExitKind
-from eco_actor.runtime.timers import Timers
-
-log = logging.getLogger(__name__)
-
-TURN_BUDGET: Final = 64
-"""Messages a plain handler is given in one turn, before others get theirs."""
+from eco_actor.runtime.mailbox import MailboxSpec, Outcome
+from eco_actor.runtime.names import Names
+from eco_actor.runtime.ref import Ref
+from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit
 
 CANCEL_PATIENCE: Final = 1.0
 """Seconds that a cancelled init gets to end before whoever cancelled it goes on."""
 
-NOTHING: Final = object()
+_CLOSED: Final = Outcome.CLOSED
 
 
 class Host(Protocol):
@@ -49,87 +41,107 @@ class Host(Protocol):
     def dispatcher(self) -> Dispatcher: ...
     @property
     def jobs(self) -> Jobs: ...
+    @property
+    def names(self) -> Names: ...
 
     def dead_letter(self, cell: "Cell", message: object, why: str) -> None:
         """Take note of a message that nobody will handle."""
 
 
-class State(Enum):
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    DOWN = "down"
-    DEAD = "dead"
+OnExit = Callable[["Cell", Exit], None]
 
 
 class Cell(Ref[Any]):
     __slots__ = (
-        "_actor",
-        "_busy",
-        "_cancelled",
-        "_drains",
         "_ended",
-        "_exit",
         "_host",
-        "_in_hand",
+        "_life",
         "_on_exit",
-        "_signals",
-        "_task",
-        "_timers",
+        "_resting",
         "_watchers",
         "incarnation",
         "last_error",
+        "last_exit",
+        "parent",
         "spec",
-        "state",
+        "tracer",
     )
 
-    def __init__(
-        self,
-        host: Host,
-        path: str,
-        spec: ChildSpec,
-        on_exit: Callable[["Cell", Exit], None],
-    ) -> None:
+    def __init__(self, host: Host, parent: "Cell | None", spec: ChildSpec, on_exit: OnExit) -> None:
         self._host = host
         self._loop = host.loop
         self._on_exit = on_exit
-        self.path = path
+        self.parent = parent
         self.spec = spec
         self.alive = True
-        self.state = State.DOWN
         self.incarnation = 0
         self.last_error: str | None = None
-        self._scheduled = False
-        self._drains = False  # handle is async
-        self._busy = False  # a job runs a hook of the actor; _task is its task after its first step
-        self._task: asyncio.Task[None] | None = None
-        self._cancelled = False  # before that first step
-        self._actor: Actor[Any] | None = None
-        self._in_hand: Any = NOTHING
-        self._exit: Exit | None = None  # wanted, and since STOPPING decided
+        self.last_exit: Exit | None = None
+        self.tracer: Tracer | None = None
+        self._life: Incarnation | None = None
+        self._resting = State.DOWN  # what it is while it has no life
         self._waiters = None
-        self._signals: deque[Any] | None = None
-        self._timers: Timers | None = None
-        self._watchers: dict[Cell, None] | None = None
+        self._watchers: dict[Incarnation, None] | None = None
         self._ended: asyncio.Future[None] | None = None  # set while the supervisor stops it
 
-    # ---- start
+    @property
+    def name(self) -> str:
+        """Its name among its siblings."""
+        return self.spec.name
+
+    @property
+    def path(self) -> str:
+        if self.parent is None:
+            return f"/{self.spec.name}"
+        return f"{self.parent.path}/{self.spec.name}"
+
+    @property
+    def state(self) -> State:
+        return self._resting if self._life is None else self._life.state
+
+    # ---- messages
+
+    def _offer(self, message: Any) -> Outcome:
+        if not self.alive:
+            self.mailbox.refuse()
+            return Outcome.DEAD
+        outcome = self.mailbox.offer(message)
+        life = self._life
+        if life is not None:
+            if outcome is _CLOSED:
+                life.request_exit(OVERFLOW)
+            else:
+                life.wake()
+        return outcome
+
+    def _attend(self) -> None:
+        if self._life is not None:
+            self._life.attend()
+
+    def _waits_for(self) -> Ref[Any] | None:
+        return None if self._life is None else self._life.waits_for
+
+    def _gave_way(self, message: Any) -> None:
+        """A queued message made room for a newer one; for a request somebody waits."""
+        if type(message) is Request:
+            message.fail(MailboxFull(self.path, "the request gave way to a newer message"))
+
+    # ---- what its supervisor does with it
 
     async def start(self) -> None:
         """Make a new incarnation and wait for its `init`. Raises what the factory or init raised.
 
         Cancelled while it waits: the init is cancelled too and has ended before this returns.
         """
-        waiting = self._begin()
+        life = self._new_life()
+        waiting = life.begin()
         if waiting is None:
-            self._started()
             return
-        started: asyncio.Future[None] = self._loop.create_future()
-        self._spawn(self._init(waiting, started), "init")
+        started = life.await_init(waiting)
         try:
             await asyncio.shield(started)
         except asyncio.CancelledError:
-            self.kill()
+            life.kill()
             await asyncio.wait((started,), timeout=CANCEL_PATIENCE)
             if started.done() and not started.cancelled():
                 started.exception()  # looked at: the cancellation is what the caller hears of
@@ -137,200 +149,33 @@ class Cell(Ref[Any]):
 
     def start_nowait(self) -> None:
         """As `start`, for an actor whose `init` is a plain def (TypeError otherwise)."""
-        waiting = self._begin()
+        life = self._new_life()
+        waiting = life.begin()
         if waiting is not None:
-            waiting.close()
             error = TypeError(f"{self.path}: an async init cannot be started without waiting")
-            self._not_started(error)
+            life.refuse_init(waiting, error)
             raise error
-        self._started()
 
-    def _begin(self) -> Any:
-        """Make the actor and call its init; a coroutine that is still to be awaited, or None."""
-        assert self.state is State.DOWN, f"{self.path} is started while {self.state.value}"
-        self.state = State.STARTING
+    def _new_life(self) -> Incarnation:
+        assert self.state in (State.DOWN, State.ENDED), f"{self.path}: {self.state}"
         self.incarnation += 1
-        self._exit = None
-        try:
-            actor = self.spec.factory()
-            if not isinstance(actor, Actor):
-                raise TypeError(f"{self.path}: the factory made {actor!r}, which is no Actor")
-            if self.incarnation == 1:
-                self.mailbox = actor.mailbox.build()
-            actor._cell = self
-            self._actor = actor
-            self._drains = _has_async_handle(type(actor))  # type: ignore[arg-type]  # a class is hashable
-            waiting = actor.init()
-        except Exception as error:
-            self._not_started(error)
-            raise
-        return waiting if inspect.iscoroutine(waiting) else None
-
-    async def _init(self, waiting: Any, started: "asyncio.Future[None]") -> None:
-        actor = self._actor
-        failed: BaseException | None = None
-        try:
-            await waiting
-        except (Exception, asyncio.CancelledError) as error:
-            failed = error
-        if self._actor is not actor:
-            return  # given up long ago
-        if failed is not None:
-            self._not_started(failed)
-            started.set_exception(
-                StartFailed(self.path, "its init was cancelled")
-                if isinstance(failed, asyncio.CancelledError)
-                else failed
-            )
-        else:
-            self._busy, self._task = False, None
-            self._started()
-            started.set_result(None)
-
-    def _not_started(self, error: BaseException) -> None:
-        self.last_error = f"{type(error).__name__}: {error}"
-        if self.incarnation == 1 and self._actor is None:
-            self.mailbox = Actor.mailbox.build()  # its own was never made; nothing was offered
-        self._clear()
-        self.state = State.DOWN
-        self._tell_ended()
-
-    def _started(self) -> None:
-        self.state = State.RUNNING
-        if self.mailbox or self._signals or self._exit is not None:
-            self._wake()
-
-    # ---- turns
-
-    def _wake(self) -> None:
-        if self.state is State.RUNNING and not self._busy and not self._scheduled:
-            self._scheduled = True
-            self._host.dispatcher.schedule(self._turn)
-
-    def _overflowed(self) -> None:
-        self.request_exit(OVERFLOW)
-
-    def signal(self, message: Any) -> None:
-        """Deliver *message* ahead of the mailbox, whatever its depth: for timers and `Down`."""
-        if not self.alive:
-            return
-        if self._signals is None:
-            self._signals = deque()
-        self._signals.append(message)
-        if not self._scheduled:
-            self._wake()
-
-    def _turn(self) -> None:
-        self._scheduled = False
-        if self.state is not State.RUNNING or self._busy:
-            return
-        if self._drains:
-            self._spawn(self._drain(), "handle")
-            return
-        assert self._actor is not None
-        handle = self._actor.handle
-        for _ in range(TURN_BUDGET):
-            message = self._next()
-            if message is NOTHING:
-                break
-            try:
-                reply = handle(message.message if type(message) is Request else message)
-            except (Exception, asyncio.CancelledError) as error:
-                self._crashed(error)
-                return
-            self._handled(message, reply)
-        if self._exit is not None:
-            self._stop_incarnation()
-        elif self.mailbox or self._signals:
-            self._wake()
-
-    async def _drain(self) -> None:
-        """Handle what there is, then end: the job of an actor whose handler is async."""
-        actor = self._actor
-        assert actor is not None
-        crash: Exception | None = None
-        try:
-            for _ in range(TURN_BUDGET):
-                message = self._next()
-                if message is NOTHING:
-                    break
-                bare = message.message if type(message) is Request else message
-                reply = await actor.handle(bare)
-                if self._actor is not actor:
-                    return  # given up long ago, whatever it still finds out
-                self._handled(message, reply)
-        except asyncio.CancelledError:
-            if self._exit is None:  # nobody asked for it: that is no orderly end
-                self._exit = KILLED
-        except Exception as error:
-            crash = error
-        if self._actor is not actor:
-            return
-        self._busy, self._task = False, None
-        if crash is not None:
-            self._crashed(crash)
-        elif self._exit is not None:
-            self._stop_incarnation()
-        elif self.mailbox or self._signals:
-            self._wake()
-
-    def _next(self) -> Any:
-        """The next signal or message, taken in hand; NOTHING when none, or when it is to end."""
-        if self._exit is not None:
-            return NOTHING
-        if self._signals:
-            return self._signals.popleft()
-        mailbox = self.mailbox
-        while mailbox:
-            message = mailbox.take()
-            if self._waiters:
-                self._admit_waiter()
-            if type(message) is Request and (
-                message.reply.done() or message.deadline < self._loop.time()
-            ):
-                mailbox.lapsed()
-                continue
-            self._in_hand = message
-            return message
-        return NOTHING
-
-    def _handled(self, message: Any, reply: object) -> None:
-        if self._in_hand is NOTHING:
-            return  # it was a signal
-        self._in_hand = NOTHING
-        self.mailbox.done()
-        if type(message) is Request:
-            message.answer(reply)
-
-    def _crashed(self, error: BaseException) -> None:
-        if self._exit is None or not self._exit.abnormal:
-            self._exit = Exit(ExitKind.CRASHED, error)
-        self._stop_incarnation()
-
-    # ---- the end of an incarnation
+        self.alive = True
+        self._resting = State.DOWN
+        life = self._life = Incarnation(self)
+        return life
 
     def request_exit(self, reason: Exit) -> None:
         """End the incarnation after the message in hand; the first wish stands."""
-        if self.state not in (State.STARTING, State.RUNNING) or self._exit is not None:
-            return
-        self._exit = reason
-        if not self._busy:
-            self._wake()
-        elif self._actor is not None and self._actor.interruptible:
-            self._cancel()
+        if self._life is not None:
+            self._life.request_exit(reason)
 
     def kill(self) -> None:
         """End the incarnation at once, abnormally: a running init or handler is cancelled.
 
         An end that is under way goes on as it is: its `terminate` may be stopping children.
         """
-        if self.state not in (State.STARTING, State.RUNNING) or self._exit is KILLED:
-            return
-        self._exit = KILLED
-        if self._busy:
-            self._cancel()
-        else:
-            self._wake()
+        if self._life is not None:
+            self._life.kill()
 
     def expect_end(self) -> "asyncio.Future[None]":
         """Done when the incarnation has ended; its supervisor is told in no other way then."""
@@ -339,70 +184,100 @@ class Cell(Ref[Any]):
 
     def cut_short(self) -> None:
         """Cancel whatever hook runs, also `terminate`: its time is over."""
-        self._exit = KILLED
-        self._cancel()
+        if self._life is not None:
+            self._life.cut_short()
 
     def give_up(self) -> None:
         """Go on without a task that does not end when cancelled; what it still does is ignored."""
-        self._down()
+        if self._life is not None:
+            self._life.finish()
 
-    def _cancel(self) -> None:
-        """Cancel the hook that runs in a job, also one that has not had its first step yet."""
-        self._cancelled = True
-        if self._task is not None:
-            self._task.cancel()
+    def retire(self) -> None:
+        """It ended orderly and is not restarted by itself, but may be with its group."""
+        self._close(State.ENDED)
 
     def bury(self) -> None:
-        """Dead for good: what is queued becomes dead letters, everybody who waits is told."""
-        if self.state is State.DEAD:
+        """Dead for good."""
+        self._close(State.DEAD)
+
+    def _close(self, resting: State) -> None:
+        """What is queued becomes dead letters, everybody who waits is told; harmless when done."""
+        if self._resting is State.DEAD or not self.alive:
+            self._resting = resting if self._resting is not State.DEAD else State.DEAD
             return
-        self.state = State.DEAD
+        self._resting = resting
         self.alive = False
         for message in self.mailbox.discard():
+            bare = message
             if type(message) is Request:
                 message.fail(ActorDead(self.path, "it ended before the request was handled"))
-            self._host.dead_letter(self, message, "its actor has ended")
-        self._signals = None
+                bare = message.message
+            self.dead_letter(bare, "its actor has ended")
         self._fail_waiters()
-        for watcher in tuple(self._watchers or ()):  # what was queued is lost, too
-            watcher.signal(Down(self, self.incarnation, self._exit or KILLED, None))
+        self._tell_watchers(Down(self, self.incarnation, self.last_exit or KILLED, None))
         self._watchers = None
 
-    def _stop_incarnation(self) -> None:
-        assert self._actor is not None
-        assert self._exit is not None
-        self.state = State.STOPPING
-        if self._exit.error is not None or self._exit.abnormal:
-            self.last_error = str(self._exit)
-        try:
-            waiting = self._actor.terminate(self._exit)
-        except Exception:
-            log.exception("%s: terminate failed", self.path)
-            waiting = None
-        if inspect.iscoroutine(waiting):
-            self._spawn(self._terminate(waiting), "terminate")
-        else:
-            self._down()
+    # ---- what its incarnation tells it
 
-    async def _terminate(self, waiting: Any) -> None:
-        actor = self._actor
-        try:
-            await waiting
-        except asyncio.CancelledError:
-            log.warning("%s: terminate was cut short", self.path)
-        except Exception:
-            log.exception("%s: terminate failed", self.path)
-        if self._actor is actor:  # not given up meanwhile
-            self._down()
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
 
-    def _down(self) -> None:
-        reason = self._exit or KILLED
-        lost = self._clear()
-        self.state = State.DOWN
-        for watcher in tuple(self._watchers or ()):
-            watcher.signal(Down(self, self.incarnation, reason, lost))
+    @property
+    def dispatcher(self) -> Dispatcher:
+        return self._host.dispatcher
+
+    @property
+    def jobs(self) -> Jobs:
+        return self._host.jobs
+
+    @property
+    def names(self) -> Names:
+        return self._host.names
+
+    @property
+    def wants_attention(self) -> bool:
+        """Whether each message is to be looked at: for senders that wait, or for a trace."""
+        return self._waiters is not None or self.tracer is not None
+
+    def equip(self, actor: Actor[Any]) -> None:
+        """The first incarnation brings the mailbox that all have."""
+        if self.incarnation == 1:
+            self._make_mailbox(actor.mailbox)
+
+    def _make_mailbox(self, spec: MailboxSpec[Any]) -> None:
+        if spec.key is not None or spec.size is not None or spec.terminal is not None:
+            spec = _seeing_through_requests(spec)
+        self.mailbox = spec.build()
+        if self.mailbox.makes_room:
+            self.mailbox.gave_way = self._gave_way
+
+    def not_started(self, error: BaseException | None) -> None:
+        """Its init, or what makes the actor, raised."""
+        self.last_error = f"{type(error).__name__}: {error}"
+        if not hasattr(self, "mailbox"):
+            self._make_mailbox(Actor.mailbox)  # its own was never made; nothing was offered
+        self._life = None
+        self._tell_ended()
+
+    def stopping(self, reason: Exit) -> None:
+        """The incarnation begins to end."""
+        self.last_exit = reason
+        if reason.abnormal:
+            self.last_error = str(reason)
+        self.mailbox.quick = 0
+
+    def went_down(self, reason: Exit, lost: object | None) -> None:
+        """The incarnation is over."""
+        self._life = None
+        self.last_exit = reason
+        self.mailbox.quick = 0
+        self._tell_watchers(Down(self, self.incarnation, reason, lost))
         if not self._tell_ended():
             self._on_exit(self, reason)
+
+    def dead_letter(self, message: object, why: str) -> None:
+        self._host.dead_letter(self, message, why)
 
     def _tell_ended(self) -> bool:
         """Wake the supervisor that waits for this end, if one does: it needs no other notice."""
@@ -413,91 +288,73 @@ class Cell(Ref[Any]):
             ended.set_result(None)
         return True
 
-    def _clear(self) -> object | None:
-        """Drop what dies with the incarnation; returns the message that it had in hand."""
-        if self._timers is not None:
-            self._timers.cancel_all()
-            self._timers = None
-        self._signals = None
-        self._actor = None
-        self._busy, self._task = False, None
-        message, self._in_hand = self._in_hand, NOTHING
-        if message is NOTHING:
-            return None
-        self.mailbox.died()
-        if type(message) is Request:
-            message.fail(HandlerFailed(self.path, str(self._exit)))
-            message = message.message
-        self._host.dead_letter(self, message, f"its handler ended: {self._exit}")
-        lost: object = message
-        return lost
+    # ---- watchers
 
-    def _spawn(self, coro: Any, what: str) -> None:
-        self._busy, self._task, self._cancelled = True, None, False
-        try:
-            self._host.jobs.spawn(self._own_task(coro), f"{self.path}:{what}")
-        except RuntimeError:  # the system has closed; this cell was given up before
-            coro.close()
-            raise
+    def add_watcher(self, life: Incarnation) -> bool:
+        """Tell *life* of each end; False, and told at once, if there will be none."""
+        if not self.alive:
+            life.signal(Down(self, self.incarnation, self.last_exit or KILLED, None))
+            return False
+        if self._watchers is None:
+            self._watchers = {}
+        self._watchers[life] = None
+        return True
 
-    async def _own_task(self, coro: Any) -> None:
-        self._task = asyncio.current_task()
-        if self._cancelled and self._task is not None:
-            self._task.cancel()
-        await coro
+    def forget_watcher(self, life: Incarnation) -> None:
+        if self._watchers is not None:
+            self._watchers.pop(life, None)
 
-    # ---- what an actor asks of its own cell
+    def _tell_watchers(self, down: Down) -> None:
+        for life in tuple(self._watchers or ()):
+            life.signal(down)
 
-    def watch(self, ref: Ref[Any]) -> None:
-        assert isinstance(ref, Cell)
-        if ref.state is State.DEAD:
-            self.signal(Down(ref, ref.incarnation, ref._exit or KILLED, None))
-            return
-        if ref._watchers is None:
-            ref._watchers = {}
-        ref._watchers[self] = None
+    # ---- children, and inspection
 
-    def unwatch(self, ref: Ref[Any]) -> None:
-        assert isinstance(ref, Cell)
-        if ref._watchers is not None:
-            ref._watchers.pop(self, None)
-
-    def start_timer(self, key: str, delay: float, message: Any) -> None:
-        if self._timers is None:
-            self._timers = Timers(self._loop, self.signal)
-        self._timers.start(key, delay, message)
-
-    def cancel_timer(self, key: str) -> None:
-        if self._timers is not None:
-            self._timers.cancel(key)
-
-    # ---- what a supervisor asks of its own cell
-
-    def child(self, spec: ChildSpec, on_exit: Callable[["Cell", Exit], None]) -> "Cell":
+    def child(self, spec: ChildSpec, on_exit: OnExit) -> "Cell":
         """A cell below this one, not started; *on_exit* is called at each end of an incarnation."""
-        return Cell(self._host, f"{self.path}/{spec.name}", spec, on_exit)
-
-    def now(self) -> float:
-        """The loop's clock, in seconds."""
-        return self._loop.time()
-
-    # ---- inspection
+        return Cell(self._host, self, spec, on_exit)
 
     @property
     def actor(self) -> Actor[Any] | None:
-        """The running incarnation; None while there is none."""
-        return self._actor
+        """The running incarnation's actor; None while there is none."""
+        return None if self._life is None else getattr(self._life, "actor", None)
+
+    def suspend(self) -> None:
+        """Take no message or signal until `resume`, or the incarnation ends; it can be stopped.
+
+        The mailbox goes on to fill, and then its rule speaks.
+        """
+        if self._life is not None:
+            self._life.suspend()
+
+    def resume(self) -> None:
+        """Go on; harmless when it was not suspended."""
+        if self._life is not None:
+            self._life.resume()
 
     @property
-    def ended_orderly(self) -> bool:
-        """Whether the last incarnation ended by itself, or because it was told to."""
-        return self._exit is not None and not self._exit.abnormal
+    def suspended(self) -> bool:
+        return self._life is not None and self._life.suspended
+
+    def trace(self, most: int) -> None:
+        """Keep the last *most* messages that are taken (cut to a size), over restarts; 0: none."""
+        self.tracer = Tracer(most, self._loop.time) if most else None
+        self._attend()
+
+    @property
+    def traced(self) -> list[Traced]:
+        """What the trace has kept, oldest first."""
+        return [] if self.tracer is None else self.tracer.messages()
+
+    def actor_state(self) -> dict[str, str]:
+        """The attributes of the running actor as text, each cut to a size; empty without one."""
+        return {} if self.actor is None else state_of(self.actor)
 
     def snapshot(self) -> dict[str, object]:
         """This actor as `/actors` shows it."""
         return {
             "path": self.path,
-            "kind": _kind(self.spec),
+            "kind": kind_of(self.spec),
             "incarnation": self.incarnation,
             "state": self.state.value,
             "restarts": max(0, self.incarnation - 1),
@@ -506,11 +363,22 @@ class Cell(Ref[Any]):
         }
 
 
-@functools.cache
-def _has_async_handle(kind: type[Actor[Any]]) -> bool:
-    return inspect.iscoroutinefunction(kind.handle)
+@functools.lru_cache(maxsize=256)
+def _seeing_through_requests(spec: MailboxSpec[Any]) -> MailboxSpec[Any]:
+    """*spec*, with functions that are asked about the message of a request, not its envelope.
 
+    A request has no key: whoever waits for the answer is not to be coalesced with another.
+    """
 
-def _kind(spec: ChildSpec) -> str:
-    made: object = getattr(spec.factory, "func", spec.factory)
-    return getattr(made, "__name__", type(made).__name__)
+    def looking_inside(function: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+        if function is None:
+            return None
+        return lambda m: function(m.message if type(m) is Request else m)
+
+    key = spec.key
+    return replace(
+        spec,
+        key=None if key is None else lambda m: None if type(m) is Request else key(m),
+        size=looking_inside(spec.size),
+        terminal=looking_inside(spec.terminal),
+    )

@@ -1,31 +1,55 @@
 """Who gets the next turn: one run queue a system, run from one callback of the loop.
 
-An actor with messages stands in the queue at most once. A turn is bounded by the actor's own
-budget, a run of turns by TURNS; what is left then goes on in the next iteration of the loop, so
-sockets, timers and other callbacks are never further away than one run.
+An actor with messages stands in the queue at most once. A turn is bounded by its budget, a run of
+turns by TURNS; what is left then goes on in the next iteration of the loop, so sockets, timers and
+other callbacks are never further away than one run.
 """
 
 from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 TURNS: Final = 256
+"""Turns in one run."""
 
-Turn = Callable[[], None]
+TURN_BUDGET: Final = 64
+"""Messages that one actor handles in one turn, before others get theirs."""
+
+
+class Turnable(Protocol):
+    """Somebody who can be given a turn."""
+
+    def turn(self, budget: int) -> None:
+        """Handle at most *budget* messages; must not raise."""
+
+
+class Schedule(Protocol):
+    """Decides in tests what is otherwise first in, first out."""
+
+    def pick(self, n: int) -> int:
+        """Which of *n* waiting turns is next, 0 to n - 1; *n* is at least 1."""
+
+    def budget(self, most: int) -> int:
+        """How many messages the next turn may handle, 1 to *most*."""
+
+
+class TurnWatch(Protocol):
+    """Is told of each turn, with the loop's clock in seconds before and after it."""
+
+    def turned(self, who: Turnable, waited: float, began: float, ended: float) -> None: ...
 
 
 class Dispatcher:
-    __slots__ = ("_armed", "_loop", "_ready")
+    """First in, first out."""
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
-        self._ready: deque[Turn] = deque()
+        self._ready: deque[Turnable] = deque()
         self._armed = False
 
-    def schedule(self, turn: Turn) -> None:
-        """Run *turn* soon, after those that were scheduled before it; it must not raise."""
-        self._ready.append(turn)
+    def schedule(self, who: Turnable) -> None:
+        """Give *who* a turn soon, after those that were scheduled before it."""
+        self._ready.append(who)
         if not self._armed:
             self._armed = True
             self._loop.call_soon(self._run)
@@ -36,8 +60,56 @@ class Dispatcher:
             for _ in range(TURNS):
                 if not ready:
                     break
-                ready.popleft()()
+                ready.popleft().turn(TURN_BUDGET)
         finally:  # even a turn that breaks the rule and raises stops nobody else
+            self._armed = bool(ready)
+            if ready:
+                self._loop.call_soon(self._run)
+
+
+class ScheduledDispatcher(Dispatcher):
+    """In the order that a schedule picks, one turn a run: for tests."""
+
+    def __init__(self, loop: AbstractEventLoop, schedule: Schedule) -> None:
+        super().__init__(loop)
+        self._schedule = schedule
+
+    def _run(self) -> None:
+        ready = self._ready
+        try:
+            ready.rotate(-self._schedule.pick(len(ready)))
+            ready.popleft().turn(self._schedule.budget(TURN_BUDGET))
+        finally:
+            self._armed = bool(ready)
+            if ready:
+                self._loop.call_soon(self._run)
+
+
+class WatchedDispatcher(Dispatcher):
+    """First in, first out, with a look at the clock around each turn."""
+
+    def __init__(self, loop: AbstractEventLoop, watch: TurnWatch) -> None:
+        super().__init__(loop)
+        self._watch = watch
+        self._since: deque[float] = deque()  # when each of _ready was scheduled
+
+    def schedule(self, who: Turnable) -> None:
+        self._since.append(self._loop.time())
+        super().schedule(who)
+
+    def _run(self) -> None:
+        ready, since, clock = self._ready, self._since, self._loop.time
+        began = clock()
+        try:
+            for _ in range(TURNS):
+                if not ready:
+                    break
+                who, scheduled = ready.popleft(), since.popleft()
+                who.turn(TURN_BUDGET)
+                ended = clock()
+                self._watch.turned(who, began - scheduled, began, ended)
+                began = ended
+        finally:
             self._armed = bool(ready)
             if ready:
                 self._loop.call_soon(self._run)

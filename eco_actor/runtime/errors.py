@@ -1,5 +1,7 @@
 """What can go wrong between actors, split by what the caller may conclude about its message."""
 
+from collections.abc import Sequence
+
 
 class ActorError(Exception):
     """Base of the errors below; `handled` tells whether the callee acted on the message.
@@ -16,7 +18,7 @@ class ActorError(Exception):
 
 
 class MailboxFull(ActorError):
-    """The mailbox refused the message."""
+    """The mailbox refused the message, or gave its place to a newer one."""
 
     handled = False
 
@@ -28,7 +30,29 @@ class ActorDead(ActorError):
 
 
 class AskTimeout(ActorError):
-    """No reply within the deadline; a request still queued then is skipped, not handled late."""
+    """No reply within the deadline.
+
+    `handled` is False when the request was still queued, and is then skipped, not handled late;
+    True when the callee had begun with it.
+    """
+
+    def __init__(self, path: str, detail: str, *, handled: bool) -> None:
+        super().__init__(path, detail)
+        self.handled = handled
+
+
+class AskCycle(ActorError):
+    """Waiting would never end: the callee waits, perhaps through others, for the one who asks.
+
+    `cycle` holds the paths, from the asker to the asker. The request was not sent. A `send` that
+    would wait for room in such a cycle ends in the same way.
+    """
+
+    handled = False
+
+    def __init__(self, cycle: Sequence[str]) -> None:
+        super().__init__(cycle[0], "it would wait for itself: " + " -> ".join(cycle))
+        self.cycle = list(cycle)
 
 
 class HandlerFailed(ActorError):
@@ -43,3 +67,15 @@ class StartFailed(ActorError):
 
 class TooManyChildren(ActorError):
     """A dynamic supervisor is at its `max_children`: nothing was started."""
+
+
+class NoSuchChild(ActorError):
+    """A supervisor was asked for a child that it does not have, or that is in the wrong state."""
+
+
+class TooManyPipes(ActorError):
+    """The actor has as many operations under way as its class allows: nothing was started."""
+
+
+class NameTaken(ActorError):
+    """Another living actor is registered by this name."""

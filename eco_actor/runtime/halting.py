@@ -5,7 +5,8 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from eco_actor.runtime.cell import Cell, State
+from eco_actor.runtime.cell import Cell
+from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.restarts import Exit
 
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ async def halt(cells: Sequence[Cell], reason: Exit) -> None:
     """
     waiting: dict[asyncio.Future[None], Cell] = {}
     for cell in cells:
-        if cell.state not in (State.DOWN, State.DEAD):
+        if cell.state not in (State.DOWN, State.ENDED, State.DEAD):
             waiting[cell.expect_end()] = cell
             cell.request_exit(reason)
     bounds = [cell.spec.shutdown for cell in waiting.values()]

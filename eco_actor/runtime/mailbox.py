@@ -11,16 +11,18 @@ so the same words and counters hold on both sides.
 | close | refuse and end the owner (`CLOSED`) |
 | coalesce | as latest, except that a queued message of the same key gives way (`COALESCED`) |
 
+A bound in bytes, room reserved for terminal messages, and keys: see `rich_mailbox.py`.
+
 Conservation, at every instant:
     offered == accepted + refused                (dropped is part of refused)
     accepted == handled + replaced + coalesced + dead + expired + in_hand + depth
 """
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 M = TypeVar("M")
 
@@ -54,82 +56,139 @@ class Outcome(Enum):
 
 _ACCEPTED = frozenset({Outcome.ENQUEUED, Outcome.REPLACED, Outcome.COALESCED})
 
-# Looked up once per message, so not through the Enum class (its attribute access is slow).
-_ENQUEUED = Outcome.ENQUEUED
-_REPLACED = Outcome.REPLACED
+_ENQUEUED: Final = Outcome.ENQUEUED  # once a message, and the attributes of an Enum are slow
+_NO_QUEUE: Final = ()  # shared by all mailboxes that have nothing: an idle actor owns no deque
 
 
 @dataclass(frozen=True)  # without slots, which a subscripted generic cannot have in 3.11
 class MailboxSpec(Generic[M]):
-    """The bound and the rule of a mailbox; building it allocates nothing that a message needs.
+    """The bounds and the rule of a mailbox.
 
     `capacity` counts messages and is at least 1. `key` (coalesce only) names what a newer message
     replaces, None meaning "nothing"; `merge(old, new)` makes the replacement (default: the new).
+    `max_bytes` bounds the sum of `size(message)`, too. `reserve` is the room beyond `capacity` for
+    messages that are `terminal(message)`: the last word, which must get through.
+    The functions are pure, and fast: they are called at every offer.
     """
 
     capacity: int
     overflow: Overflow = Overflow.BUFFER
     key: Callable[[M], Hashable | None] | None = None
     merge: Callable[[M, M], M] | None = None
+    max_bytes: int | None = None
+    size: Callable[[M], int] | None = None
+    reserve: int = 0
+    terminal: Callable[[M], bool] | None = None
 
     def __post_init__(self) -> None:
-        if type(self.capacity) is not int or self.capacity < 1:
-            raise ValueError(
-                f"a mailbox holds a whole number of messages, at least 1, not {self.capacity!r}"
-            )
         if not isinstance(self.overflow, Overflow):
             rules = ", ".join(rule.value for rule in Overflow)
             raise ValueError(f"overflow is one of {rules}, not {self.overflow!r}")
+        for name, number, least in (
+            ("capacity", self.capacity, 1),
+            ("reserve", self.reserve, 0),
+            ("max_bytes", 1 if self.max_bytes is None else self.max_bytes, 1),
+        ):
+            if type(number) is not int or number < least:  # type(): True is no number of anything
+                raise ValueError(f"{name} is a whole number, at least {least}, not {number!r}")
+        for name in ("key", "merge", "size", "terminal"):
+            function = getattr(self, name)
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} is a function of a message, not {function!r}")
         if (self.overflow is Overflow.COALESCE) != (self.key is not None):
             raise ValueError("a key function belongs to the rule coalesce, which cannot do without")
         if self.merge is not None and self.key is None:
             raise ValueError("a merge function belongs to the rule coalesce")
+        if (self.max_bytes is None) != (self.size is None):
+            raise ValueError("max_bytes and size come together: a bound, and what counts for it")
+        if (self.reserve == 0) != (self.terminal is None):
+            raise ValueError("reserve and terminal come together: the room, and who it is for")
 
     def build(self) -> "Mailbox[M]":
         """An empty mailbox of this kind."""
-        if self.overflow is Overflow.COALESCE:
-            return CoalescingMailbox(self)
-        return Mailbox(self)
+        if self.key is None and self.size is None and self.terminal is None:
+            return Mailbox(self)
+        from eco_actor.runtime.rich_mailbox import RichMailbox  # it is a Mailbox, so not above
+
+        return RichMailbox(self)
 
 
 class Mailbox(Generic[M]):
     """A first-in first-out queue with a bound, an overflow rule and counters.
 
-    The taker says what became of what it took: `take`, then exactly one of `done` or `died`.
+    The taker says what became of what it took: `take`, then exactly one of `done`, `died` and
+    `lapsed`.
+
+    The owner of an `appendable` mailbox may let others past the methods while it is awake:
+
+    - It sets `quick` to `capacity`, and back to 0 before it sleeps. Whoever sees
+      `len(queue) < quick` appends to `queue` itself: that is all that an accepted message costs.
+      `queue` must be a deque by then, which it is from the first `offer` to the `discard`.
+    - It takes with `queue.popleft()`, keeps `in_hand` at 1 while it holds a message, counts
+      `handled` itself, and calls `mark` once a turn, before it takes the first.
+    - Asleep, it may put `()` back in the place of an empty deque.
+
+    `gave_way`, where the owner sets it, is shown each message that made room for a newer one, when
+    the newer one is in.
     """
 
     __slots__ = (
         "_high_water",
-        "_queue",
-        "accepted",
         "capacity",
-        "coalesced",
         "dead",
         "dropped",
         "expired",
+        "gave_way",
         "handled",
         "in_hand",
-        "overflow",
+        "queue",
+        "quick",
         "refused",
         "replaced",
         "spec",
     )
 
+    appendable: ClassVar[bool] = True
+    """Whether an owner may set `quick`: room is a matter of the number queued alone."""
+
+    coalesced: int = 0  # here always
+
     def __init__(self, spec: MailboxSpec[M]) -> None:
         self.spec = spec
         self.capacity = spec.capacity
-        self.overflow = spec.overflow
-        self._queue: Any = None  # made with the first message: an idle actor has none
-        self.accepted = self.handled = self.refused = self.dropped = 0
-        self.replaced = self.coalesced = self.dead = self.expired = self.in_hand = 0
-        self._high_water = 0
+        self.queue: Any = _NO_QUEUE
+        self.quick = 0
+        self.gave_way: Callable[[M], None] | None = None
+        self.handled = self.refused = self.dropped = self.replaced = 0
+        self.dead = self.expired = self.in_hand = self._high_water = 0
 
     def __len__(self) -> int:
-        return len(self._queue) if self._queue is not None else 0
+        return len(self.queue)
 
     def __iter__(self) -> Iterator[M]:
         """The queued messages, oldest first."""
-        return iter(self._queue or ())
+        return iter(self.queue)
+
+    @property
+    def overflow(self) -> Overflow:
+        return self.spec.overflow
+
+    @property
+    def makes_room(self) -> bool:
+        """Whether queued messages give way to newer ones."""
+        return self.overflow in (Overflow.LATEST, Overflow.COALESCE)
+
+    @property
+    def accepted(self) -> int:
+        """How many messages were let in, counted on the way out: the sum of what became of them.
+
+        That makes the law of conservation no tautology, but half of it: the senders hold the other
+        half. Nothing leaves without being counted as exactly one of these, and every sender was
+        told whether its message got in; so a message that is lost, doubled or counted twice
+        parts this sum from the number of accepting outcomes, which is what the tests compare.
+        """
+        out = self.handled + self.replaced + self.coalesced + self.dead + self.expired
+        return out + self.in_hand + len(self.queue)
 
     @property
     def offered(self) -> int:
@@ -137,28 +196,35 @@ class Mailbox(Generic[M]):
 
     @property
     def high_water(self) -> int:
-        """The greatest depth so far."""
-        return max(self._high_water, len(self))
+        """The greatest depth that was seen: at a take, at a mark, when full, and now."""
+        return max(self._high_water, len(self.queue))
 
     @property
     def blocked(self) -> bool:
         """Whether whoever can wait has to: full, under the rule buffer."""
-        return self.overflow is Overflow.BUFFER and len(self) >= self.capacity
+        return self.overflow is Overflow.BUFFER and len(self.queue) >= self.capacity
+
+    def fits(self, message: M) -> bool:
+        """Whether *message* would be let in now, with none refused or made to leave for it."""
+        return len(self.queue) < self.capacity
+
+    def never_fits(self, message: M) -> bool:
+        """Whether waiting for room is in vain: *message* alone is more than the bound in bytes."""
+        return False
 
     def offer(self, message: M) -> Outcome:
-        """Put *message* in, or do what the rule says; never raises, never waits."""
-        queue = self._queue
-        if queue is None:
-            queue = self._queue = deque()
+        """Put *message* in, or do what the rule says; never waits."""
+        queue = self.queue
+        if queue is _NO_QUEUE:
+            queue = self.queue = deque()
         elif len(queue) >= self.capacity:
             return self._when_full(message)
         queue.append(message)
-        self.accepted += 1
         return _ENQUEUED
 
     def take(self) -> M:
         """Take the oldest message in hand. IndexError when there is none."""
-        queue = self._queue
+        queue = self.queue
         if not queue:
             raise IndexError("take from an empty mailbox")
         if len(queue) > self._high_water:
@@ -185,7 +251,9 @@ class Mailbox(Generic[M]):
     def discard(self) -> list[M]:
         """Empty the mailbox of an owner that is gone; what was queued counts as dead."""
         left = list(self)
-        self._queue = None
+        self.mark()
+        self.queue = _NO_QUEUE
+        self.quick = 0
         self.dead += len(left)
         return left
 
@@ -193,86 +261,40 @@ class Mailbox(Generic[M]):
         """Count a message that was turned away before it got here: the owner is gone."""
         self.refused += 1
 
+    def mark(self) -> None:
+        """Take note of the depth, for an owner that takes without `take`."""
+        if len(self.queue) > self._high_water:
+            self._high_water = len(self.queue)
+
     def _when_full(self, message: M) -> Outcome:
+        self.mark()
+        if self.overflow is not Overflow.LATEST:
+            return self._refused()
+        gone = self.queue.popleft()
+        self.queue.append(message)
+        self.replaced += 1
+        if self.gave_way is not None:
+            self.gave_way(gone)
+        return Outcome.REPLACED
+
+    def _refused(self) -> Outcome:
+        self.refused += 1
         match self.overflow:
-            case Overflow.LATEST:
-                self._high_water = self.capacity
-                self._queue.popleft()
-                self._queue.append(message)
-                self.accepted += 1
-                self.replaced += 1
-                return _REPLACED
-            case Overflow.DROP:
-                self.refused += 1
-                self.dropped += 1
-                return Outcome.DROPPED
+            case Overflow.BUFFER:
+                return Outcome.FULL
             case Overflow.CLOSE:
-                self.refused += 1
                 return Outcome.CLOSED
             case _:
-                self.refused += 1
-                return Outcome.FULL
+                self.dropped += 1
+                return Outcome.DROPPED
 
     def statistics(self) -> dict[str, int | str]:
         """The counters as `/actors` shows them."""
+        counts = ("offered", "accepted", "handled", "refused", "dropped", "replaced", "coalesced")
         return {
-            "depth": len(self),
+            "depth": len(self.queue),
             "high_water": self.high_water,
             "capacity": self.capacity,
             "overflow": self.overflow.value,
-            "offered": self.offered,
-            "accepted": self.accepted,
-            "handled": self.handled,
-            "refused": self.refused,
-            "dropped": self.dropped,
-            "replaced": self.replaced,
-            "coalesced": self.coalesced,
-            "dead": self.dead,
-            "expired": self.expired,
+            **{name: getattr(self, name) for name in (*counts, "dead", "expired")},
         }
-
-
-class CoalescingMailbox(Mailbox[M]):
-    """The rule coalesce: at most one queued message a key, the newest, at the tail.
-
-    At the tail, not in the place of the old one: a reader that goes by position must never be shown
-    a newer message before one that is still queued behind it.
-    """
-
-    __slots__ = ()
-
-    def __iter__(self) -> Iterator[M]:
-        return iter((self._queue or {}).values())
-
-    def offer(self, message: M) -> Outcome:
-        if self._queue is None:
-            self._queue = OrderedDict()
-        queue: OrderedDict[Hashable, M] = self._queue
-        key = self._key(message)
-        outcome = _ENQUEUED
-        if key in queue:
-            old = queue.pop(key)
-            message = self.spec.merge(old, message) if self.spec.merge else message
-            self.coalesced += 1
-            outcome = Outcome.COALESCED
-        elif len(queue) >= self.capacity:
-            self._high_water = self.capacity
-            queue.popitem(last=False)
-            self.replaced += 1
-            outcome = _REPLACED
-        queue[key] = message
-        self.accepted += 1
-        return outcome
-
-    def take(self) -> M:
-        queue: OrderedDict[Hashable, M] = self._queue
-        if not queue:
-            raise IndexError("take from an empty mailbox")
-        self._high_water = max(self._high_water, len(queue))
-        self.in_hand += 1
-        return queue.popitem(last=False)[1]
-
-    def _key(self, message: M) -> Hashable:
-        assert self.spec.key is not None  # the spec sees to it
-        key = self.spec.key(message)
-        return object() if key is None else key

@@ -5,121 +5,131 @@ from abc import ABC, abstractmethod
 from collections import deque
 from typing import Any, Final, Generic, TypeVar
 
-from eco_actor.runtime.errors import ActorDead, ActorError, AskTimeout, MailboxFull
-from eco_actor.runtime.mailbox import Mailbox, Outcome
+from eco_actor.runtime.asking import Request, asker, check_cycle
+from eco_actor.runtime.errors import ActorDead, MailboxFull
+from eco_actor.runtime.mailbox import Mailbox, Outcome, Overflow
 
 M = TypeVar("M", contravariant=True)
 
-_CLOSED: Final = Outcome.CLOSED
+_ENQUEUED: Final = Outcome.ENQUEUED
 _DEAD: Final = Outcome.DEAD
 
 
-class Request:
-    """An ask on its way: the message, where the reply goes, and until when it is of use."""
-
-    __slots__ = ("deadline", "message", "reply")
-
-    def __init__(self, message: Any, reply: "asyncio.Future[Any]", deadline: float) -> None:
-        self.message = message
-        self.reply = reply
-        self.deadline = deadline
-
-    def answer(self, value: object) -> None:
-        if not self.reply.done():
-            self.reply.set_result(value)
-
-    def fail(self, error: ActorError) -> None:
-        if not self.reply.done():
-            self.reply.set_exception(error)
-
-
 class Ref(ABC, Generic[M]):
-    """The address of an actor, valid over its restarts and after its death.
+    """The address of an actor, valid over its restarts and after its death."""
 
-    `path` is its place in the tree, such as `/eco/work/scans/x`.
-    """
+    __slots__ = ("_loop", "_waiters", "alive", "mailbox")
 
-    __slots__ = ("_loop", "_scheduled", "_waiters", "alive", "mailbox", "path")
-
-    path: str
     mailbox: Mailbox[Any]
     alive: bool
-    """Whether the actor runs or may come back; a dead one never does."""
+    """Whether the actor runs or is about to come back. Only a child that ended orderly and is kept
+    by its supervisor can be alive again, with its group."""
 
     _loop: asyncio.AbstractEventLoop
-    _scheduled: bool
     _waiters: "deque[tuple[asyncio.Future[Outcome], Any]] | None"
 
+    @property
     @abstractmethod
-    def _wake(self) -> None:
-        """Schedule a turn; there is something in the mailbox and none is scheduled."""
+    def path(self) -> str:
+        """Its place in the tree, such as `/eco/work/scans/x`."""
 
     @abstractmethod
-    def _overflowed(self) -> None:
-        """A message met a full mailbox with the rule close."""
+    def _offer(self, message: Any) -> Outcome:
+        """Put *message* into the mailbox by its rule, and see to it that the actor wakes."""
+
+    @abstractmethod
+    def _attend(self) -> None:
+        """There are senders that wait: let the actor look after them when it takes a message."""
+
+    @abstractmethod
+    def _waits_for(self) -> "Ref[Any] | None":
+        """The actor for whose answer, or room, the running handler waits."""
 
     def tell(self, message: M) -> Outcome:
         """Offer *message*; never waits, never raises. What became of it is the answer.
 
         Full: what the mailbox's rule says. Dead: `DEAD`.
         """
-        if not self.alive:
-            self.mailbox.refuse()
-            return _DEAD
-        outcome = self.mailbox.offer(message)
-        if outcome is _CLOSED:
-            self._overflowed()
-        elif not self._scheduled:
-            self._wake()
-        return outcome
+        mailbox = self.mailbox
+        queue = mailbox.queue
+        if len(queue) < mailbox.quick:  # it is awake, and there is room: nothing else to do
+            queue.append(message)
+            return _ENQUEUED
+        return self._offer(message)
 
     async def send(self, message: M) -> Outcome:
         """Offer *message*, waiting for room while the mailbox has the rule buffer and is full.
 
-        Waiters go first in, first out. ActorDead as soon as the actor ends for good. Cancelled
-        while waiting: the message was not accepted, unless room was made in that very moment.
+        Waiters go first in, first out. ActorDead as soon as the actor ends for good, MailboxFull
+        for a message that is larger than the whole mailbox, AskCycle when the wait could not end.
+        Cancelled while waiting: the message was not accepted, unless room was made in that very
+        moment.
         """
-        if not (self._waiters or self.mailbox.blocked) or not self.alive:
-            outcome = self.tell(message)
-            if outcome is _DEAD:
-                raise ActorDead(self.path, "it has ended, the message was not accepted")
-            return outcome
+        mailbox = self.mailbox
+        if self.alive and mailbox.overflow is Overflow.BUFFER:
+            if mailbox.never_fits(message):
+                raise MailboxFull(self.path, "the message is larger than the whole mailbox")
+            if self._waiters or not mailbox.fits(message):
+                return await self._wait_for_room(message)
+        outcome = self.tell(message)
+        if outcome is _DEAD:
+            raise ActorDead(self.path, "it has ended, the message was not accepted")
+        return outcome
+
+    async def _wait_for_room(self, message: M) -> Outcome:
+        who = asker()
+        if who is not None:
+            check_cycle(who, self)
+            who.waits_for = self
         if self._waiters is None:
             self._waiters = deque()
         admitted: asyncio.Future[Outcome] = self._loop.create_future()
-        entry = (admitted, message)
-        self._waiters.append(entry)
-        return await admitted
+        self._waiters.append((admitted, message))
+        self._attend()
+        try:
+            return await admitted
+        finally:
+            if who is not None:
+                who.waits_for = None
 
     async def ask(self, message: M, timeout: float) -> Any:
         """Offer *message* and wait at most *timeout* seconds for what its handler returns.
 
-        MailboxFull, ActorDead, AskTimeout or HandlerFailed; each says whether it was handled.
+        MailboxFull, ActorDead, AskTimeout, HandlerFailed or AskCycle; each says whether the message
+        was handled. What the handler wraps in a `Failure` is raised as it is.
         """
+        who = asker()
+        if who is not None:
+            check_cycle(who, self)
         deadline = self._loop.time() + timeout
         reply: asyncio.Future[Any] = self._loop.create_future()
-        outcome = self.tell(Request(message, reply, deadline))  # type: ignore[arg-type]
+        request = Request(message, reply, deadline)
+        outcome = self.tell(request)  # type: ignore[arg-type]
         if outcome is _DEAD:
             raise ActorDead(self.path, "it has ended, the request was not accepted")
         if not outcome.accepted:
             raise MailboxFull(self.path, f"the request was refused ({outcome.value})")
-        late = AskTimeout(self.path, f"no reply within {timeout} s")
-        timer = self._loop.call_at(deadline, _expire, reply, late)
+        timer = self._loop.call_at(deadline, request.expire, self.path, timeout)
+        if who is not None:
+            who.waits_for = self
         try:
             return await reply
         finally:
             timer.cancel()
+            if who is not None:
+                who.waits_for = None
 
-    def _admit_waiter(self) -> None:
-        """A slot is free: the sender that has waited longest gets it."""
+    def _admit_waiters(self) -> None:
+        """Something was taken: the senders that have waited longest get the room."""
         waiters = self._waiters
         while waiters:
-            admitted, message = waiters.popleft()
+            admitted, message = waiters[0]
             if not admitted.done():
+                if not self.mailbox.fits(message):
+                    return
                 admitted.set_result(self.mailbox.offer(message))
-                break
-        if not waiters:
-            self._waiters = None
+            waiters.popleft()
+        self._waiters = None
 
     def _fail_waiters(self) -> None:
         for admitted, _ in self._waiters or ():
@@ -129,8 +139,3 @@ class Ref(ABC, Generic[M]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}>"
-
-
-def _expire(reply: "asyncio.Future[Any]", error: AskTimeout) -> None:
-    if not reply.done():
-        reply.set_exception(error)

@@ -1,17 +1,24 @@
-"""One tree of actors on one loop: its root, its clock, its tasks and its dead letters."""
+"""One tree of actors on one loop: its root, clock, tasks, names and dead letters."""
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
 from eco_actor.runtime.actor import ChildSpec
 from eco_actor.runtime.cell import Cell
-from eco_actor.runtime.dispatcher import Dispatcher
+from eco_actor.runtime.dispatcher import (
+    Dispatcher,
+    Schedule,
+    ScheduledDispatcher,
+    WatchedDispatcher,
+)
 from eco_actor.runtime.halting import halt
 from eco_actor.runtime.jobs import Jobs
+from eco_actor.runtime.names import Names
 from eco_actor.runtime.restarts import SHUTDOWN, Exit
+from eco_actor.runtime.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -22,25 +29,39 @@ DEAD_LETTERS_LOGGED: Final = 10
 class System:
     """`async with System(spec) as system:` starts the root and stops it again, in order.
 
-    Several systems may run in one loop; they share nothing.
+    Several systems may run in one loop; they share nothing. *watchdog* warns of turns that are too
+    long, *schedule* decides in tests who is next, *jobs* is for tests that look at tasks.
     """
 
-    def __init__(self, root: ChildSpec) -> None:
+    def __init__(
+        self,
+        root: ChildSpec,
+        schedule: Schedule | None = None,
+        watchdog: Watchdog | None = None,
+        jobs: Jobs | None = None,
+    ) -> None:
         self._spec = root
         self._root: Cell | None = None
+        self._schedule = schedule
+        self.watchdog = watchdog
+        self.jobs = jobs or Jobs()
+        self.names = Names()
         self.dead_letters = 0
+        self.on_dead_letter: Callable[[Cell, object, str], None] | None = None
+        """Shown each message that nobody will handle, with its actor and why."""
 
     async def __aenter__(self) -> Self:
         self.loop = asyncio.get_running_loop()
-        self.dispatcher = Dispatcher(self.loop)
-        self.jobs = Jobs()
+        self.dispatcher = self._new_dispatcher()
         self._ended: asyncio.Future[Exit] = self.loop.create_future()
-        self._root = Cell(self, f"/{self._spec.name}", self._spec, self._root_ended)
+        self._root = Cell(self, None, self._spec, self._root_ended)
+        if self.watchdog is not None:
+            self.watchdog.start(self.loop)
         try:
             await self._root.start()
         except BaseException:
             self._root.bury()
-            await self.jobs.close()
+            await self._close()
             raise
         return self
 
@@ -53,7 +74,19 @@ class System:
         assert self._root is not None
         await halt([self._root], SHUTDOWN)
         self._root.bury()
+        await self._close()
+
+    async def _close(self) -> None:
+        if self.watchdog is not None:
+            self.watchdog.stop()
         await self.jobs.close()
+
+    def _new_dispatcher(self) -> Dispatcher:
+        if self._schedule is not None:
+            return ScheduledDispatcher(self.loop, self._schedule)
+        if self.watchdog is not None:
+            return WatchedDispatcher(self.loop, self.watchdog)
+        return Dispatcher(self.loop)
 
     def _root_ended(self, cell: Cell, reason: Exit) -> None:
         cell.bury()
@@ -74,9 +107,16 @@ class System:
         Its kind, not what is in it: that may be anybody's. An orderly end is no news.
         """
         self.dead_letters += 1
-        if cell.ended_orderly or self.dead_letters > DEAD_LETTERS_LOGGED:
+        if self.on_dead_letter is not None:
+            self.on_dead_letter(cell, message, why)
+        orderly = cell.last_exit is not None and not cell.last_exit.abnormal
+        if orderly or self.dead_letters > DEAD_LETTERS_LOGGED:
             return
         log.warning("%s: dead letter (%s): %s", cell.path, why, type(message).__name__)
+
+    def whereis(self, name: str) -> Cell | None:
+        """The actor that is registered by *name* now."""
+        return self.names.get(name)
 
     def find(self, path: str) -> Cell | None:
         """The living actor at *path*, if there is one."""
@@ -89,9 +129,10 @@ class System:
 
     def tree(self) -> list[dict[str, object]]:
         """Every living actor, parents before their children, in start order."""
-        return [cell.snapshot() for cell in self._walk()]
+        return [cell.snapshot() for cell in self.walk()]
 
-    def _walk(self) -> Iterator[Cell]:
+    def walk(self) -> Iterator[Cell]:
+        """Every living actor, parents before their children, in start order."""
         waiting = [self._root] if self._root is not None else []
         while waiting:
             cell = waiting.pop()

@@ -17,7 +17,8 @@ from eco_actor.runtime import (
     System,
     child,
 )
-from eco_actor.runtime.cell import Cell, State
+from eco_actor.runtime.cell import Cell
+from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.testing import run_virtual
 
 Diary = list[Any]
@@ -63,10 +64,13 @@ class Nest(DynamicSupervisor):
         self.living = living
 
     def init(self) -> None:
-        self._cell.signal("hatch")
+        self._life.signal("hatch")
 
-    def handle(self, message: Any) -> None:
+    async def handle(self, message: Any) -> object:
+        if message != "hatch":
+            return await super().handle(message)
         self.start_child_nowait(child("x", Lingering, self.living, restart=Restart.TEMPORARY))
+        return None
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.05, 0.29])
@@ -136,7 +140,7 @@ class Deaf(Actor[Any]):
         self.diary, self.dies = diary, dies
 
     def init(self) -> None:
-        self.me = self._cell.incarnation
+        self.me = self._life.cell.incarnation
 
     async def handle(self, message: Any) -> Any:
         self.diary.append((self.me, message))
@@ -223,7 +227,7 @@ def test_a_start_that_is_cancelled_is_cancelled_although_init_is_deaf(after: flo
 
     async def main() -> None:
         async with System(child("top", Supervisor, [])) as system:
-            cell = Cell(system, "/deaf", child("deaf", DeafInit, [0, 1]), lambda cell, reason: None)
+            cell = Cell(system, None, child("deaf", DeafInit, [0, 1]), lambda cell, reason: None)
             starting = asyncio.ensure_future(cell.start())
             await asyncio.sleep(after)
             starting.cancel()
@@ -267,7 +271,7 @@ class DeafEnd(Actor[Any]):
         self.diary = diary
 
     def init(self) -> None:
-        self.me = self._cell.incarnation
+        self.me = self._life.cell.incarnation
         self.diary.append(f"+{self.me}")
 
     def handle(self, message: Any) -> None:

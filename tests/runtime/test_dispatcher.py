@@ -5,9 +5,19 @@ from typing import Any
 
 import pytest
 
-from eco_actor.runtime import SHUTDOWN, Actor, MailboxSpec, Restart, Supervisor, System, child
-from eco_actor.runtime.cell import TURN_BUDGET, Cell, State
-from eco_actor.runtime.dispatcher import TURNS, Dispatcher
+from eco_actor.runtime import (
+    SHUTDOWN,
+    Actor,
+    MailboxSpec,
+    Restart,
+    State,
+    Supervisor,
+    System,
+    child,
+)
+from eco_actor.runtime.cell import Cell
+from eco_actor.runtime.dispatcher import TURN_BUDGET, TURNS, Dispatcher
+from eco_actor.runtime.incarnation import Incarnation
 from eco_actor.runtime.testing import run_virtual
 
 
@@ -25,6 +35,27 @@ class Raising(Actor[BaseException]):
         raise message
 
 
+class Faulty:
+    """Breaks the rule of turns: it raises."""
+
+    def __init__(self, kind: type[BaseException]) -> None:
+        self.kind = kind
+
+    def turn(self, budget: int) -> None:
+        raise self.kind("a broken rule")
+
+
+class Noted:
+    """Notes its turn."""
+
+    def __init__(self, number: int, ran: list[int]) -> None:
+        self.number = number
+        self.ran = ran
+
+    def turn(self, budget: int) -> None:
+        self.ran.append(self.number)
+
+
 class Busybody(Actor[int]):
     """Tells itself what it was just told, for as long as it lives."""
 
@@ -36,6 +67,14 @@ class Busybody(Actor[int]):
     def handle(self, message: int) -> None:
         self.handled.append(message)
         self.ref.tell(message)
+
+
+def at_work(cell: Cell) -> Incarnation:
+    """The life of *cell*, which has a job."""
+    life = cell._life
+    assert life is not None
+    assert life._busy
+    return life
 
 
 def cell_at(system: System, path: str) -> Cell:
@@ -58,14 +97,11 @@ def test_a_turn_that_raises_costs_nobody_else_a_turn(
         loop.set_exception_handler(lambda _, context: reported.append(context.get("exception")))
         dispatcher = Dispatcher(loop)
 
-        def faulty() -> None:
-            raise kind("a broken rule")
-
-        dispatcher.schedule(faulty)
+        dispatcher.schedule(Faulty(kind))
         for n in range(behind):
-            dispatcher.schedule(lambda n=n: ran.append(n))  # type: ignore[misc]  # the default
+            dispatcher.schedule(Noted(n, ran))
         await asyncio.sleep(1)
-        dispatcher.schedule(lambda: ran.append(-1))
+        dispatcher.schedule(Noted(-1, ran))
         await asyncio.sleep(1)
         assert not dispatcher._ready
 
@@ -170,8 +206,7 @@ def test_a_wish_to_end_before_the_handlers_first_step_is_not_lost(how: str) -> N
             ref = cell_at(system, "/top/hung")
             ref.tell("hang")
             await asyncio.sleep(0)
-            assert ref._busy
-            assert ref._task is None, "this is not the moment that the test is about"
+            assert at_work(ref).task is None, "this is not the moment that the test is about"
             if how == "kill":
                 ref.kill()
             else:
@@ -190,11 +225,10 @@ def test_a_kill_before_the_inits_first_step_is_not_lost() -> None:
     async def main() -> None:
         async with System(child("top", Supervisor, [])) as system:
             spec = child("hung", Hung, diary, ["init"])
-            cell = Cell(system, "/hung", spec, lambda cell, reason: None)
+            cell = Cell(system, None, spec, lambda cell, reason: None)
             starting = asyncio.ensure_future(cell.start())
             await asyncio.sleep(0)
-            assert cell._busy
-            assert cell._task is None, "this is not the moment that the test is about"
+            assert at_work(cell).task is None, "this is not the moment that the test is about"
             cell.kill()
             done, _ = await asyncio.wait([starting], timeout=5)
             starting.cancel()

@@ -116,7 +116,7 @@ def test_a_crash_restarts_whom_the_strategy_names(strategy: Strategy, expected: 
 def test_the_restart_type_decides_whether_a_child_comes_back(
     restart: Restart, order: str, survives: bool
 ) -> None:
-    """Who does not come back is dead for good and out of the tree; siblings are left alone."""
+    """Who does not come back is dead, out of the tree when temporary; siblings are left alone."""
     diary: Diary = []
 
     async def main() -> None:
@@ -125,7 +125,7 @@ def test_the_restart_type_decides_whether_a_child_comes_back(
             cell.tell(order)
             await asyncio.sleep(1)
             assert cell.alive is survives
-            assert (system.find("/top/b") is not None) is survives
+            assert (system.find("/top/b") is None) is (restart is Restart.TEMPORARY)
             assert ref(system, "a").incarnation == ref(system, "c").incarnation == 1
 
     run_virtual(main())

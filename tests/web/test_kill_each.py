@@ -15,7 +15,8 @@ import pytest
 from eco_actor.app import Eco
 from eco_actor.config import Config
 from eco_actor.runtime import System
-from eco_actor.runtime.cell import Cell, State
+from eco_actor.runtime.cell import Cell
+from eco_actor.runtime.incarnation import State
 from tests.web.client import JPEG, Client
 from tests.web.held import PICTURE, Held, Running, post
 

@@ -1,0 +1,86 @@
+"""Requests: an ask on its way, who waits for whom, and what an answer may be.
+
+An actor handles one message at a time, so it waits for at most one other. Who waits for whom is
+therefore a chain, and an ask that would close it to a ring is refused at once, by name, instead of
+running into its deadline.
+"""
+
+import asyncio
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from eco_actor.runtime.errors import ActorError, AskCycle, AskTimeout
+
+if TYPE_CHECKING:
+    from eco_actor.runtime.incarnation import Incarnation
+    from eco_actor.runtime.ref import Ref
+
+running: "ContextVar[Incarnation | None]" = ContextVar("running", default=None)
+"""The incarnation in whose job this code runs."""
+
+
+class Request:
+    """The message, where the reply goes, until when it is of use, and whether it was taken."""
+
+    __slots__ = ("deadline", "message", "reply", "taken")
+
+    def __init__(self, message: Any, reply: "asyncio.Future[Any]", deadline: float) -> None:
+        self.message = message
+        self.reply = reply
+        self.deadline = deadline
+        self.taken = False
+
+    def lapsed(self, now: float) -> bool:
+        """Whether nobody waits for the reply any more."""
+        return self.reply.done() or self.deadline < now
+
+    def answer(self, value: object) -> None:
+        """Give the asker what the handler returned; a `Failure` is raised there."""
+        if self.reply.done():
+            return
+        if type(value) is Failure:
+            self.reply.set_exception(value.error)
+        else:
+            self.reply.set_result(value)
+
+    def fail(self, error: ActorError) -> None:
+        if not self.reply.done():
+            self.reply.set_exception(error)
+
+    def expire(self, path: str, timeout: float) -> None:
+        """The deadline is there."""
+        where = "it has begun with the request" if self.taken else "the request was still queued"
+        self.fail(AskTimeout(path, f"no reply within {timeout:g} s, {where}", handled=self.taken))
+
+
+class Failure:
+    """Returned by a handler, it makes the ask raise *error*; the actor itself goes on."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+def asker() -> "Incarnation | None":
+    """The incarnation whose hook awaits here: what it waits for, it waits for altogether.
+
+    None outside of actors, and in tasks that a hook started by itself: those hold up nobody.
+    """
+    life = running.get()
+    if life is not None and life.task is asyncio.current_task():
+        return life
+    return None
+
+
+def check_cycle(who: "Incarnation", target: "Ref[Any]") -> None:
+    """AskCycle if *target* waits, through whomever, for *who*."""
+    chain: list[Ref[Any]] = [who.cell]
+    link: Ref[Any] | None = target
+    while link is not None:
+        chain.append(link)
+        if link is who.cell:
+            raise AskCycle([ref.path for ref in chain])
+        if link in chain[:-1]:
+            return  # a ring of others, which is theirs to find
+        link = link._waits_for()

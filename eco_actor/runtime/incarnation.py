@@ -1,0 +1,481 @@
+"""One life of an actor, from `init` to the end of `terminate`: everything that dies with it.
+
+    STARTING ──init──► RUNNING ──exit──► STOPPING ──terminate──► over
+        └── init raised ──────────────────────────────────────────►─┘
+
+What outlives it (the address, the mailbox, the counters, who watches) is in its cell. A life that
+is over ignores whatever still happens to it: a late turn, a task that would not end.
+
+It owns no task while it has nothing to do. A turn is called by the dispatcher; a plain handler runs
+inside it, an async one in a job that drains the mailbox and ends. Signals (`Down`, timers, results
+of pipes) come in a lane of their own before messages, and a wish to end comes before both, so a
+full mailbox can always be stopped.
+
+`_attention` is what keeps the common case short: while it is False there is nothing to look at but
+a plain queue, and a turn is little more than a loop over it.
+"""
+
+import asyncio
+import functools
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine
+from enum import Enum
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Final
+
+from eco_actor.runtime.actor import Actor
+from eco_actor.runtime.asking import Request, running
+from eco_actor.runtime.belongings import Belongings
+from eco_actor.runtime.errors import HandlerFailed, StartFailed
+from eco_actor.runtime.restarts import KILLED, Exit, ExitKind
+
+if TYPE_CHECKING:
+    from eco_actor.runtime.cell import Cell
+    from eco_actor.runtime.ref import Ref
+
+log = logging.getLogger(__name__)
+
+NOTHING: Final = object()
+
+
+class State(Enum):
+    """Of an actor. The first three are those of a life, the others of a cell without one."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    DOWN = "down"  # between two lives
+    ENDED = "ended"  # orderly; its supervisor keeps it, and may start it again with its group
+    DEAD = "dead"  # for good
+
+
+class Incarnation:
+    __slots__ = (
+        "_attention",
+        "_busy",
+        "_cancelled",
+        "_drains",
+        "_in_hand",
+        "_scheduled",
+        "_signals",
+        "actor",
+        "belongings",
+        "cell",
+        "exit",
+        "over",
+        "state",
+        "suspended",
+        "task",
+        "waits_for",
+    )
+
+    actor: Actor[Any]
+    _drains: bool  # handle is async
+
+    def __init__(self, cell: "Cell") -> None:
+        self.cell = cell
+        self.state = State.STARTING
+        self.over = False
+        self.suspended = False
+        self.exit: Exit | None = None  # wanted, and since STOPPING decided
+        self.task: asyncio.Task[None] | None = None  # of the hook that runs in a job
+        self.waits_for: Ref[Any] | None = None
+        self._busy = False  # a job runs a hook; `task` is its task after its first step
+        self._cancelled = False  # before that first step
+        self._scheduled = False  # it has a turn, or is to get one
+        self._attention = True
+        self._in_hand: Any = NOTHING
+        self._signals: deque[Any] | None = None
+        self.belongings: Belongings | None = None
+
+    # ---- start
+
+    def begin(self) -> Coroutine[Any, Any, Any] | None:
+        """Make the actor and call its init; what is still to be awaited of it, or None."""
+        cell = self.cell
+        try:
+            actor = cell.spec.factory()
+            if not isinstance(actor, Actor):
+                raise TypeError(f"{cell.path}: the factory made {actor!r}, which is no Actor")
+            cell.equip(actor)
+            actor._life = self
+            self.actor = actor
+            self._drains = _has_async_handle(type(actor))  # type: ignore[arg-type]  # a class is hashable
+            waiting = actor.init()
+        except (Exception, asyncio.CancelledError) as error:
+            self._fail_start(error)
+            raise
+        if inspect.iscoroutine(waiting):
+            return waiting
+        self._run()
+        return None
+
+    def await_init(self, waiting: Coroutine[Any, Any, Any]) -> "asyncio.Future[None]":
+        """Await the rest of init in a job; done, or failed, when that has ended."""
+        started: asyncio.Future[None] = self.cell.loop.create_future()
+        self._spawn(self._init(waiting, started), "init")
+        return started
+
+    def refuse_init(self, waiting: Coroutine[Any, Any, Any], error: Exception) -> None:
+        """It cannot be waited for here: it has not started."""
+        waiting.close()
+        self._fail_start(error)
+
+    async def _init(
+        self, waiting: Coroutine[Any, Any, Any], started: "asyncio.Future[None]"
+    ) -> None:
+        failed: BaseException | None = None
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            failed = StartFailed(self.cell.path, "its init was cancelled")
+        except Exception as error:
+            failed = error
+        if failed is None and not self.over:
+            self._busy, self.task = False, None
+            self._run()
+        elif not self.over:
+            self._fail_start(failed)
+        if not started.done():
+            if failed is None:
+                started.set_result(None)
+            else:
+                started.set_exception(failed)
+
+    def _fail_start(self, error: BaseException | None) -> None:
+        self._release()
+        self.cell.not_started(error)
+
+    def _run(self) -> None:
+        self.state = State.RUNNING
+        self.recheck()
+        if self._signals or self.exit is not None or len(self.cell.mailbox):
+            self.wake()
+
+    # ---- turns
+
+    def wake(self) -> None:
+        """Get a turn, unless there is one already, or a job is at it."""
+        if self._scheduled or self._busy or self.state is not State.RUNNING:
+            return
+        self._scheduled = True
+        mailbox = self.cell.mailbox
+        if mailbox.appendable:
+            mailbox.quick = mailbox.capacity
+        self.cell.dispatcher.schedule(self)
+
+    def attend(self) -> None:
+        """There is more to look at than the queue: look from the next message on."""
+        self._attention = True
+
+    def recheck(self) -> None:
+        """Whether there is anything to look at but the queue."""
+        cell = self.cell
+        self._attention = (
+            not cell.mailbox.appendable
+            or bool(self._signals)
+            or self.exit is not None
+            or self.suspended
+            or cell.wants_attention
+        )
+
+    def suspend(self) -> None:
+        """Take nothing in hand until `resume`."""
+        self.suspended = self._attention = True
+
+    def resume(self) -> None:
+        self.suspended = False
+        self.wake()
+
+    def signal(self, message: Any) -> None:
+        """Handle *message* ahead of the mailbox, whatever its depth."""
+        if self.over:
+            return
+        if self._signals is None:
+            self._signals = deque()
+        self._signals.append(message)
+        self._attention = True
+        self.wake()
+
+    def turn(self, budget: int) -> None:
+        """Handle at most *budget* messages; called by the dispatcher alone."""
+        if self._busy or self.state is not State.RUNNING:
+            return
+        if self._drains:
+            self._spawn(self._drain(budget), "handle")
+            return
+        mailbox = self.cell.mailbox
+        queue = mailbox.queue
+        handle = self.actor.handle
+        mailbox.mark()
+        try:
+            for _ in repeat(None, budget):
+                if self._attention:
+                    if not self._step(handle):
+                        break
+                elif queue:
+                    self._in_hand = message = queue.popleft()
+                    mailbox.in_hand = 1
+                    if type(message) is Request:
+                        self._reply(message, handle)
+                    else:
+                        handle(message)
+                        mailbox.handled += 1
+                    mailbox.in_hand = 0
+                else:
+                    break
+        except (Exception, asyncio.CancelledError) as error:
+            self._crash(error)
+            return
+        self._in_hand = NOTHING
+        self._rest()
+
+    def _reply(self, request: Request, handle: Callable[[Any], Any]) -> None:
+        """Handle a request in hand, or skip one for which nobody waits any more."""
+        mailbox = self.cell.mailbox
+        if request.lapsed(self.cell.loop.time()):
+            mailbox.expired += 1
+            return
+        request.taken = True
+        reply = handle(request.message)
+        mailbox.handled += 1
+        request.answer(reply)
+
+    def _step(self, handle: Callable[[Any], Any]) -> bool:
+        """Handle one signal or message, with everything looked at; False when there is none."""
+        self._in_hand = NOTHING
+        message = self._next()
+        if message is NOTHING:
+            return False
+        reply = handle(message.message if type(message) is Request else message)
+        self._handled(message, reply)
+        return True
+
+    def _next(self) -> Any:
+        """The next signal or message, taken in hand; NOTHING when none, or when it is to end."""
+        if self.exit is not None or self.suspended:
+            return NOTHING
+        cell = self.cell
+        if self._signals:
+            message = self._signals.popleft()
+            if cell.tracer is not None:
+                cell.tracer.add(message)
+            return message
+        if self._attention:
+            self.recheck()
+        mailbox = cell.mailbox
+        while mailbox:
+            message = mailbox.take()
+            if cell._waiters:
+                cell._admit_waiters()
+            if type(message) is Request:
+                if message.lapsed(cell.loop.time()):
+                    mailbox.lapsed()
+                    continue
+                message.taken = True
+            self._in_hand = message
+            if cell.tracer is not None:
+                cell.tracer.add(message)
+            return message
+        return NOTHING
+
+    def _handled(self, message: Any, reply: object) -> None:
+        if self._in_hand is NOTHING:
+            return  # it was a signal
+        self._in_hand = NOTHING
+        self.cell.mailbox.done()
+        if type(message) is Request:
+            message.answer(reply)
+
+    async def _drain(self, budget: int) -> None:
+        """Handle what there is, then end: the job of an actor whose handler is async."""
+        actor = self.actor
+        crash: Exception | None = None
+        try:
+            while True:
+                self.cell.mailbox.mark()
+                for _ in repeat(None, budget):
+                    message = self._next()
+                    if message is NOTHING:
+                        break
+                    bare = message.message if type(message) is Request else message
+                    reply = await actor.handle(bare)
+                    if self.over:
+                        return  # given up long ago, whatever it still finds out
+                    self._handled(message, reply)
+                if self.exit is not None:
+                    break
+                # Others get their turn. What comes meanwhile, an answer to what was just sent, is
+                # handled by this job: making another one costs more than waiting for a moment.
+                await asyncio.sleep(0)
+                if self.exit is not None or not self._has_work():
+                    break
+        except asyncio.CancelledError:
+            if self.exit is None:  # nobody asked for it: that is no orderly end
+                self.exit = KILLED
+        except Exception as error:
+            crash = error
+        if self.over:
+            return
+        self._busy, self.task = False, None
+        if crash is not None:
+            self._crash(crash)
+        else:
+            self._rest()
+
+    def _has_work(self) -> bool:
+        if self.suspended:
+            return False
+        return bool(self._signals) or len(self.cell.mailbox) > 0
+
+    def _rest(self) -> None:
+        """A turn, or a job of turns, is over: end, go on, or sleep."""
+        self._scheduled = False
+        if self.exit is not None:
+            self._stop()
+        elif self._has_work():
+            self.wake()
+        else:
+            self.cell.mailbox.quick = 0
+
+    def _crash(self, error: BaseException) -> None:
+        if self.exit is None or not self.exit.abnormal:
+            self.exit = Exit(ExitKind.CRASHED, error)
+        self._stop()
+
+    # ---- the end
+
+    def request_exit(self, reason: Exit) -> None:
+        """End after the message in hand; the first wish stands."""
+        if self.exit is not None or self.state is State.STOPPING:
+            return
+        self.exit = reason
+        self._attention = True
+        if not self._busy:
+            self.wake()
+        elif self.state is State.RUNNING and self.actor.interruptible:
+            self.cancel()
+
+    def kill(self) -> None:
+        """End at once, abnormally: a running init or handler is cancelled.
+
+        An end that is under way goes on as it is: its `terminate` may be stopping children.
+        """
+        if self.exit is KILLED or self.state is State.STOPPING:
+            return
+        self.exit = KILLED
+        self._attention = True
+        if self._busy:
+            self.cancel()
+        else:
+            self.wake()
+
+    def fail(self, error: BaseException) -> None:
+        """End because of *error*, which happened beside the handler."""
+        self.request_exit(Exit(ExitKind.CRASHED, error))
+
+    def cut_short(self) -> None:
+        """Cancel whatever hook runs, also `terminate`: its time is over."""
+        self.exit = KILLED
+        self._attention = True
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Cancel the hook that runs in a job, also one that has not had its first step yet."""
+        self._cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def _stop(self) -> None:
+        assert self.exit is not None
+        self.state = State.STOPPING
+        self.cell.stopping(self.exit)
+        self._lose_in_hand()
+        try:
+            waiting = self.actor.terminate(self.exit)
+        except (Exception, asyncio.CancelledError):
+            log.exception("%s: terminate failed", self.cell.path)
+            waiting = None
+        if self.belongings is not None and self.belongings.cancel_pipes():
+            waiting = self._end_pipes(waiting)
+        if inspect.iscoroutine(waiting):
+            self._spawn(self._terminate(waiting), "terminate")
+        else:
+            self.finish()
+
+    async def _terminate(self, waiting: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await waiting
+        except asyncio.CancelledError:
+            log.warning("%s: terminate was cut short", self.cell.path)
+        except Exception:
+            log.exception("%s: terminate failed", self.cell.path)
+        self.finish()
+
+    async def _end_pipes(self, waiting: Any) -> None:
+        """Await terminate, then the operations that were cancelled: the next init comes after."""
+        assert self.belongings is not None
+        try:
+            if inspect.iscoroutine(waiting):
+                await waiting
+        finally:
+            await self.belongings.wait_pipes()
+
+    def finish(self) -> None:
+        """Over, orderly or given up: free what it had, then let its cell and supervisor know."""
+        if self.over:
+            return
+        if self.exit is None:
+            self.exit = KILLED
+        self._lose_in_hand()
+        lost = None if self._in_hand is NOTHING else self._in_hand
+        self._release()
+        self.cell.went_down(self.exit, lost.message if type(lost) is Request else lost)
+
+    def _lose_in_hand(self) -> None:
+        """The message in hand will not be handled: whoever asked hears of it at once."""
+        mailbox, message = self.cell.mailbox, self._in_hand
+        if message is NOTHING or not mailbox.in_hand:
+            return
+        mailbox.died()
+        if type(message) is Request:
+            message.fail(HandlerFailed(self.cell.path, str(self.exit)))
+            message = message.message
+        self.cell.dead_letter(message, f"its handler ended: {self.exit}")
+
+    def _release(self) -> None:
+        """Give back what dies with this life; from here on it is over."""
+        self.over = True
+        self._busy, self.task, self._signals = False, None, None
+        if self.belongings is not None:
+            self.belongings.release()
+
+    # ---- jobs
+
+    def _spawn(self, coro: Coroutine[Any, Any, Any], what: str) -> None:
+        self._busy, self.task, self._cancelled = True, None, False
+        try:
+            self.cell.jobs.spawn(self._own_task(coro), f"{self.cell.path}:{what}")
+        except RuntimeError:  # the system has closed; this life was given up before
+            coro.close()
+            raise
+
+    async def _own_task(self, coro: Coroutine[Any, Any, Any]) -> None:
+        running.set(self)
+        self.task = asyncio.current_task()
+        if self._cancelled and self.task is not None:
+            self.task.cancel()
+        await coro
+
+    def own(self) -> Belongings:
+        """Its belongings, made when the first is asked for."""
+        if self.belongings is None:
+            self.belongings = Belongings(self)
+        return self.belongings
+
+
+@functools.cache
+def _has_async_handle(kind: type[Actor[Any]]) -> bool:
+    return inspect.iscoroutinefunction(kind.handle)

@@ -1,0 +1,172 @@
+"""Warnings for what an event loop suffers from: long turns, long queues, a loop that stands still.
+
+A turn that is too long is named when it is over. A loop that stands still cannot say so itself: a
+thread looks at its heart-beat, and writes to the log where the loop's thread is stuck, while it is.
+"""
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+from eco_actor.runtime.dispatcher import Turnable
+from eco_actor.runtime.incarnation import Incarnation
+
+log = logging.getLogger(__name__)
+
+QUIET_S: Final = 10.0
+"""Seconds between two warnings of one kind about one actor; what happens in between is counted."""
+
+MOST_NAMED: Final = 256
+"""Actors whose last warning is remembered."""
+
+FRAMES: Final = 4
+"""Innermost frames of a stuck loop that are shown."""
+
+
+@dataclass(slots=True)
+class Warnings:
+    """How often each threshold was passed."""
+
+    slow_turns: int = 0
+    long_delays: int = 0
+    loop_stalls: int = 0
+
+
+class Watchdog:
+    """Watches one system; all thresholds in seconds. Without one, none of this costs anything.
+
+    `slow_turn`: of one turn, which holds up all others. `queue_delay`: that a message has waited,
+    as far as turns tell: it is measured at the newest message that was queued when a turn began.
+    `loop_stall`: that the loop has not come round.
+    """
+
+    def __init__(
+        self, slow_turn: float = 0.1, queue_delay: float = 1.0, loop_stall: float = 0.25
+    ) -> None:
+        for name, seconds in (
+            ("slow_turn", slow_turn),
+            ("queue_delay", queue_delay),
+            ("loop_stall", loop_stall),
+        ):
+            if not seconds > 0:
+                raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
+        self.slow_turn = slow_turn
+        self.queue_delay = queue_delay
+        self.loop_stall = loop_stall
+        self.counted = Warnings()
+        self._quiet: dict[tuple[str, str], float] = {}  # until when, by kind and path
+        self._marks: dict[Turnable, tuple[int, float]] = {}
+        self._heart: _Heart | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to watch *loop*, which runs in this thread."""
+        self._heart = _Heart(loop, self.loop_stall, self._stalled)
+
+    def stop(self) -> None:
+        if self._heart is not None:
+            self._heart.stop()
+        self._marks.clear()
+
+    def turned(self, who: Turnable, waited: float, began: float, ended: float) -> None:
+        """A turn is over; *waited*: since it was scheduled."""
+        took = ended - began
+        if took >= self.slow_turn:
+            self.counted.slow_turns += 1
+            if isinstance(who, Incarnation):
+                self._warn("slow turn", who, ended, f"took {took:.3f} s and held up all others")
+        self._measure_delay(who, waited, began, ended)
+
+    def _measure_delay(self, who: Turnable, waited: float, began: float, ended: float) -> None:
+        """Follow one message at a time from when it is first seen queued to when it is taken."""
+        if not isinstance(who, Incarnation):
+            return
+        mailbox = who.cell.mailbox
+        left = len(mailbox)
+        mark = self._marks.get(who)
+        out = mailbox.accepted - left
+        if mark is not None and out >= mark[0]:
+            del self._marks[who]
+            waited = max(waited, ended - mark[1])
+        if waited >= self.queue_delay:
+            self.counted.long_delays += 1
+            detail = f"a message waited {waited:.2f} s, {left} are queued"
+            self._warn("queue delay", who, ended, detail)
+        if left and not who.over and who not in self._marks:
+            self._marks[who] = (out + left, began)
+        elif who.over:
+            self._marks.pop(who, None)
+
+    def _warn(self, kind: str, who: Incarnation, now: float, detail: str) -> None:
+        path = who.cell.path
+        if now < self._quiet.get((kind, path), 0.0):
+            return
+        if len(self._quiet) >= MOST_NAMED:
+            self._quiet.clear()
+        self._quiet[kind, path] = now + QUIET_S
+        log.warning("%s: %s: %s", path, kind, detail)
+
+    def _stalled(self, seconds: float, where: str | None) -> None:
+        if where is not None:
+            log.warning("the loop has stood still for %.2f s, in %s", seconds, where)
+            return
+        self.counted.loop_stalls += 1
+        log.warning("the loop stood still for %.2f s", seconds)
+
+
+class _Heart:
+    """Beats in the loop, and is listened to by a thread."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limit: float,
+        stalled: Callable[[float, str | None], None],
+    ) -> None:
+        self._loop = loop
+        self._limit = limit
+        self._stalled = stalled
+        self._watched = threading.get_ident()
+        self._last = time.monotonic()
+        self._stopped = threading.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat()
+        self._listener = threading.Thread(target=self._listen, name="eco-watchdog", daemon=True)
+        self._listener.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._listener.join()
+
+    def _beat(self) -> None:
+        now = time.monotonic()
+        late = now - self._last
+        self._last = now
+        self._timer = self._loop.call_later(self._limit / 2, self._beat)
+        if late >= self._limit:
+            self._stalled(late, None)
+
+    def _listen(self) -> None:
+        """Look about twice in the time that a stall may take; say once where a stall is."""
+        said = 0.0
+        while not self._stopped.wait(self._limit / 2):
+            last = self._last
+            silent = time.monotonic() - last
+            if silent >= self._limit and last != said:
+                said = last
+                self._stalled(silent, _where(sys._current_frames().get(self._watched)))
+
+
+def _where(frame: FrameType | None) -> str:
+    if frame is None:
+        return "a thread that has ended"
+    inner = traceback.extract_stack(frame)[-FRAMES:]
+    return " < ".join(f"{at.name} ({at.filename}:{at.lineno})" for at in reversed(inner))
