@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
+from eco_actor.runtime.errors import ActorError
 from eco_actor.runtime.mailbox import MailboxSpec
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import NORMAL, Exit, Restart
@@ -92,7 +93,8 @@ class Actor(Generic[M]):
 
     def unwatch(self, ref: Ref[Any]) -> None:
         """No `Down` of *ref* any more, but for one that is on its way. Harmless without a watch."""
-        self._life.own().unwatch(ref)
+        if self._life.belongings is not None:
+            self._life.belongings.unwatch(ref)
 
     def start_timer(self, key: str, delay: float, message: Any) -> None:
         """Handle *message* in *delay* seconds; a timer of the same key is replaced.
@@ -103,7 +105,8 @@ class Actor(Generic[M]):
 
     def cancel_timer(self, key: str) -> None:
         """Harmless when there is none; a message that is on its way already still comes."""
-        self._life.own().cancel_timer(key)
+        if self._life.belongings is not None:
+            self._life.belongings.cancel_timer(key)
 
     def pipe(
         self,
@@ -117,7 +120,11 @@ class Actor(Generic[M]):
         are under way. At the end of the incarnation they are cancelled, and waited for before the
         next `init`.
         """
-        self._life.own().pipe(operation, done, failed)
+        try:
+            self._life.own().pipe(operation, done, failed)
+        except ActorError:
+            operation.close()
+            raise
 
     def register(self, name: str) -> None:
         """Be found by *name* in this system until this incarnation ends. NameTaken."""

@@ -20,11 +20,14 @@ running: "ContextVar[Incarnation | None]" = ContextVar("running", default=None)
 
 
 class Request:
-    """The message, where the reply goes, until when it is of use, and whether it was taken."""
+    """The message, to whom, where the reply goes, until when it is of use, whether it was taken."""
 
-    __slots__ = ("deadline", "message", "reply", "taken")
+    __slots__ = ("deadline", "message", "reply", "taken", "to")
 
-    def __init__(self, message: Any, reply: "asyncio.Future[Any]", deadline: float) -> None:
+    def __init__(
+        self, to: "Ref[Any]", message: Any, reply: "asyncio.Future[Any]", deadline: float
+    ) -> None:
+        self.to = to
         self.message = message
         self.reply = reply
         self.deadline = deadline
@@ -47,10 +50,12 @@ class Request:
         if not self.reply.done():
             self.reply.set_exception(error)
 
-    def expire(self, path: str, timeout: float) -> None:
+    def expire(self, timeout: float) -> None:
         """The deadline is there."""
         where = "it has begun with the request" if self.taken else "the request was still queued"
-        self.fail(AskTimeout(path, f"no reply within {timeout:g} s, {where}", handled=self.taken))
+        self.fail(
+            AskTimeout(self.to.path, f"no reply within {timeout:g} s, {where}", handled=self.taken)
+        )
 
 
 class Failure:

@@ -42,13 +42,10 @@ class Belongings:
         life, cell = self._life, self._life.cell
         if self._pipes is None:
             self._pipes = Pipes(cell.jobs, cell.path, life.signal, life.fail)
+        assert life.actor is not None
         bound = life.actor.pipes
-        if life.over or len(self._pipes) >= bound:
-            coro.close()
-            raise TooManyPipes(
-                cell.path,
-                "it has ended" if life.over else f"{bound} operations are under way, its bound",
-            )
+        if len(self._pipes) >= bound:
+            raise TooManyPipes(cell.path, f"{bound} operations are under way, its bound")
         self._pipes.start(coro, done, failed)
 
     def register(self, name: str) -> None:

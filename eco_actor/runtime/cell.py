@@ -24,7 +24,7 @@ from eco_actor.runtime.jobs import Jobs
 from eco_actor.runtime.mailbox import MailboxSpec, Outcome
 from eco_actor.runtime.names import Names
 from eco_actor.runtime.ref import Ref
-from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit
+from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, Restart
 
 CANCEL_PATIENCE: Final = 1.0
 """Seconds that a cancelled init gets to end before whoever cancelled it goes on."""
@@ -121,10 +121,14 @@ class Cell(Ref[Any]):
     def _waits_for(self) -> Ref[Any] | None:
         return None if self._life is None else self._life.waits_for
 
-    def _gave_way(self, message: Any) -> None:
-        """A queued message made room for a newer one; for a request somebody waits."""
-        if type(message) is Request:
-            message.fail(MailboxFull(self.path, "the request gave way to a newer message"))
+    def signal(self, message: Any) -> None:
+        """Deliver *message* in the control lane: ahead of the mailbox, whatever its depth.
+
+        Nothing bounds that lane, so it is for what comes once: an order to cancel, an end. Without
+        a life to take it, it is lost.
+        """
+        if self._life is not None:
+            self._life.signal(message)
 
     # ---- what its supervisor does with it
 
@@ -244,13 +248,17 @@ class Cell(Ref[Any]):
         """The first incarnation brings the mailbox that all have."""
         if self.incarnation == 1:
             self._make_mailbox(actor.mailbox)
+        spec = self.spec
+        if spec.restart is Restart.TEMPORARY and type(spec.factory) is functools.partial:
+            # It is made once, so what it was made from, a picture maybe, is not kept.
+            self.spec = replace(spec, factory=type(actor))
 
     def _make_mailbox(self, spec: MailboxSpec[Any]) -> None:
         if spec.key is not None or spec.size is not None or spec.terminal is not None:
             spec = _seeing_through_requests(spec)
         self.mailbox = spec.build()
         if self.mailbox.makes_room:
-            self.mailbox.gave_way = self._gave_way
+            self.mailbox.gave_way = _gave_way
 
     def not_started(self, error: BaseException | None) -> None:
         """Its init, or what makes the actor, raised."""
@@ -317,7 +325,7 @@ class Cell(Ref[Any]):
     @property
     def actor(self) -> Actor[Any] | None:
         """The running incarnation's actor; None while there is none."""
-        return None if self._life is None else getattr(self._life, "actor", None)
+        return None if self._life is None else self._life.actor
 
     def suspend(self) -> None:
         """Take no message or signal until `resume`, or the incarnation ends; it can be stopped.
@@ -361,6 +369,12 @@ class Cell(Ref[Any]):
             "last_error": self.last_error,
             "mailbox": self.mailbox.statistics(),
         }
+
+
+def _gave_way(message: object) -> None:
+    """A queued message made room for a newer one; for a request somebody waits."""
+    if type(message) is Request:
+        message.fail(MailboxFull(message.to.path, "the request gave way to a newer message"))
 
 
 @functools.lru_cache(maxsize=256)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eco_actor.runtime.actor import Actor
 from eco_actor.runtime.asking import Request, running
 from eco_actor.runtime.belongings import Belongings
-from eco_actor.runtime.errors import HandlerFailed, StartFailed
+from eco_actor.runtime.errors import ActorDead, HandlerFailed, StartFailed
 from eco_actor.runtime.restarts import KILLED, Exit, ExitKind
 
 if TYPE_CHECKING:
@@ -71,12 +71,13 @@ class Incarnation:
         "waits_for",
     )
 
-    actor: Actor[Any]
+    actor: Actor[Any] | None  # from `begin` until it is over
     _drains: bool  # handle is async
 
     def __init__(self, cell: "Cell") -> None:
         self.cell = cell
         self.state = State.STARTING
+        self.actor = None
         self.over = False
         self.suspended = False
         self.exit: Exit | None = None  # wanted, and since STOPPING decided
@@ -208,6 +209,7 @@ class Incarnation:
             return
         mailbox = self.cell.mailbox
         queue = mailbox.queue
+        assert self.actor is not None
         handle = self.actor.handle
         mailbox.mark()
         try:
@@ -292,6 +294,7 @@ class Incarnation:
     async def _drain(self, budget: int) -> None:
         """Handle what there is, then end: the job of an actor whose handler is async."""
         actor = self.actor
+        assert actor is not None
         crash: Exception | None = None
         try:
             while True:
@@ -355,7 +358,7 @@ class Incarnation:
         self._attention = True
         if not self._busy:
             self.wake()
-        elif self.state is State.RUNNING and self.actor.interruptible:
+        elif self.state is State.RUNNING and self.actor and self.actor.interruptible:
             self.cancel()
 
     def kill(self) -> None:
@@ -390,6 +393,7 @@ class Incarnation:
 
     def _stop(self) -> None:
         assert self.exit is not None
+        assert self.actor is not None
         self.state = State.STOPPING
         self.cell.stopping(self.exit)
         self._lose_in_hand()
@@ -449,8 +453,11 @@ class Incarnation:
         """Give back what dies with this life; from here on it is over."""
         self.over = True
         self._busy, self.task, self._signals = False, None, None
+        self._in_hand = NOTHING
         if self.belongings is not None:
             self.belongings.release()
+            self.belongings = None
+        self.actor = None  # each knows the other: without this only the collector would free them
 
     # ---- jobs
 
@@ -470,7 +477,9 @@ class Incarnation:
         await coro
 
     def own(self) -> Belongings:
-        """Its belongings, made when the first is asked for."""
+        """Its belongings, made when the first is asked for. ActorDead when it is over."""
+        if self.over:
+            raise ActorDead(self.cell.path, "this incarnation has ended")
         if self.belongings is None:
             self.belongings = Belongings(self)
         return self.belongings

@@ -103,13 +103,13 @@ class Ref(ABC, Generic[M]):
             check_cycle(who, self)
         deadline = self._loop.time() + timeout
         reply: asyncio.Future[Any] = self._loop.create_future()
-        request = Request(message, reply, deadline)
+        request = Request(self, message, reply, deadline)
         outcome = self.tell(request)  # type: ignore[arg-type]
         if outcome is _DEAD:
             raise ActorDead(self.path, "it has ended, the request was not accepted")
         if not outcome.accepted:
             raise MailboxFull(self.path, f"the request was refused ({outcome.value})")
-        timer = self._loop.call_at(deadline, request.expire, self.path, timeout)
+        timer = self._loop.call_at(deadline, request.expire, timeout)
         if who is not None:
             who.waits_for = self
         try:
