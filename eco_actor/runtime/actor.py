@@ -1,6 +1,7 @@
 """What an application writes: a class with a mailbox, `init`, `handle` and `terminate`."""
 
 import functools
+import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
@@ -50,7 +51,14 @@ class Actor(Generic[M]):
     shutdown: ClassVar[float | None] = 5.0  # see ChildSpec
     pipes: ClassVar[int] = 16  # operations that may be under way beside the handler
 
+    is_async: ClassVar[bool] = False
+    """Whether `handle` is an `async def`; each class finds out for itself."""
+
     _life: "Incarnation"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.is_async = inspect.iscoroutinefunction(cls.handle)
 
     def init(self) -> Any:
         """Runs before the first message; when it raises, the actor has not started."""
@@ -72,6 +80,9 @@ class Actor(Generic[M]):
         """The child called *name*, if there is one."""
         return None
 
+    def child_ended(self, cell: "Cell", reason: Exit) -> None:
+        """An incarnation of a child has ended by itself; supervisors know what to do then."""
+
     @property
     def ref(self) -> Ref[M]:
         return self._life.cell
@@ -82,7 +93,7 @@ class Actor(Generic[M]):
 
     def now(self) -> float:
         """The clock of timers and deadlines, in seconds; it never goes back."""
-        return self._life.cell.loop.time()
+        return self._life.cell.host.loop.time()
 
     def watch(self, ref: Ref[Any]) -> None:
         """Ask for a `Down` at each end of *ref*'s incarnations; at once if it is dead already.
@@ -132,34 +143,46 @@ class Actor(Generic[M]):
 
     def whereis(self, name: str) -> Ref[Any] | None:
         """The actor that is registered by *name* now."""
-        return self._life.cell.names.get(name)
+        return self._life.cell.host.names.get(name)
 
 
-@dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How a supervisor starts, restarts and stops one child.
+    """How a supervisor starts, restarts and stops one child. Not to be changed once made.
 
-    `shutdown`: seconds that a stop may take before the child is killed; None waits for ever, which
-    is right, and the default, for supervisors only: their children have bounds of their own.
+    `factory` makes the actor, anew for each incarnation. `shutdown`: seconds that a stop may take
+    before the child is killed; None waits for ever, which is right, and the default, for
+    supervisors only: their children have bounds of their own.
     """
 
-    name: str
-    factory: Callable[[], Actor[Any]]
-    restart: Restart = Restart.PERMANENT
-    shutdown: float | None = 5.0
+    __slots__ = ("factory", "name", "restart", "shutdown")
 
-    def __post_init__(self) -> None:
-        if not self.name or "/" in self.name:
-            raise ValueError(
-                f"a child's name is a part of its path, without '/', not {self.name!r}"
-            )
-        if not callable(self.factory):
-            raise TypeError(f"child {self.name}: the factory is called to make the actor")
-        if not isinstance(self.restart, Restart):
+    def __init__(
+        self,
+        name: str,
+        factory: Callable[[], Actor[Any]],
+        restart: Restart = Restart.PERMANENT,
+        shutdown: float | None = 5.0,
+    ) -> None:
+        if not name or "/" in name:
+            raise ValueError(f"a child's name is a part of its path, without '/', not {name!r}")
+        if not callable(factory):
+            raise TypeError(f"child {name}: the factory is called to make the actor")
+        if not isinstance(restart, Restart):
             kinds = ", ".join(kind.value for kind in Restart)
-            raise ValueError(f"child {self.name}: restart is one of {kinds}, not {self.restart!r}")
-        if self.shutdown is not None and not self.shutdown > 0:
-            raise ValueError(f"child {self.name}: shutdown is in seconds above 0, or None")
+            raise ValueError(f"child {name}: restart is one of {kinds}, not {restart!r}")
+        if shutdown is not None and not shutdown > 0:
+            raise ValueError(f"child {name}: shutdown is in seconds above 0, or None")
+        self.name = name
+        self.factory = factory
+        self.restart = restart
+        self.shutdown = shutdown
+
+    def made_by(self, factory: Callable[[], Actor[Any]]) -> "ChildSpec":
+        """The same child, made by another factory."""
+        return ChildSpec(self.name, factory, self.restart, self.shutdown)
+
+    def __repr__(self) -> str:
+        return f"<ChildSpec {self.name} {self.restart.value}>"
 
 
 def child(

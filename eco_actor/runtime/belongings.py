@@ -26,7 +26,7 @@ class Belongings:
 
     def start_timer(self, key: str, delay: float, message: Any) -> None:
         if self._timers is None:
-            self._timers = Timers(self._life.cell.loop, self._life.signal)
+            self._timers = Timers(self._life.cell.host.loop, self._life.signal)
         self._timers.start(key, delay, message)
 
     def cancel_timer(self, key: str) -> None:
@@ -41,7 +41,7 @@ class Belongings:
     ) -> None:
         life, cell = self._life, self._life.cell
         if self._pipes is None:
-            self._pipes = Pipes(cell.jobs, cell.path, life.signal, life.fail)
+            self._pipes = Pipes(cell.host.jobs, cell.path, life.signal, life.fail)
         assert life.actor is not None
         bound = life.actor.pipes
         if len(self._pipes) >= bound:
@@ -49,7 +49,7 @@ class Belongings:
         self._pipes.start(coro, done, failed)
 
     def register(self, name: str) -> None:
-        self._life.cell.names.register(name, self._life.cell)
+        self._life.cell.host.names.register(name, self._life.cell)
         self._names.add(name)
 
     def watch(self, ref: "Ref[Any]") -> None:
@@ -77,6 +77,6 @@ class Belongings:
             self._timers.cancel_all()
         self.cancel_pipes()
         for name in self._names:
-            self._life.cell.names.unregister(name)
+            self._life.cell.host.names.unregister(name)
         for cell in self._watched:
             cell.forget_watcher(self._life)

@@ -47,18 +47,17 @@ class Host(Protocol):
     def dead_letter(self, cell: "Cell", message: object, why: str) -> None:
         """Take note of a message that nobody will handle."""
 
-
-OnExit = Callable[["Cell", Exit], None]
+    def root_ended(self, cell: "Cell", reason: Exit) -> None:
+        """An incarnation of the root has ended by itself."""
 
 
 class Cell(Ref[Any]):
     __slots__ = (
         "_ended",
-        "_host",
         "_life",
-        "_on_exit",
         "_resting",
         "_watchers",
+        "host",
         "incarnation",
         "last_error",
         "last_exit",
@@ -67,10 +66,9 @@ class Cell(Ref[Any]):
         "tracer",
     )
 
-    def __init__(self, host: Host, parent: "Cell | None", spec: ChildSpec, on_exit: OnExit) -> None:
-        self._host = host
+    def __init__(self, host: Host, parent: "Cell | None", spec: ChildSpec) -> None:
+        self.host = host
         self._loop = host.loop
-        self._on_exit = on_exit
         self.parent = parent
         self.spec = spec
         self.alive = True
@@ -110,7 +108,7 @@ class Cell(Ref[Any]):
         if life is not None:
             if outcome is _CLOSED:
                 life.request_exit(OVERFLOW)
-            else:
+            elif life.asleep:
                 life.wake()
         return outcome
 
@@ -161,7 +159,7 @@ class Cell(Ref[Any]):
             raise error
 
     def _new_life(self) -> Incarnation:
-        assert self.state in (State.DOWN, State.ENDED), f"{self.path}: {self.state}"
+        assert self._life is None, f"{self.path} is started while it is {self.state.value}"
         self.incarnation += 1
         self.alive = True
         self._resting = State.DOWN
@@ -224,22 +222,6 @@ class Cell(Ref[Any]):
     # ---- what its incarnation tells it
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
-
-    @property
-    def dispatcher(self) -> Dispatcher:
-        return self._host.dispatcher
-
-    @property
-    def jobs(self) -> Jobs:
-        return self._host.jobs
-
-    @property
-    def names(self) -> Names:
-        return self._host.names
-
-    @property
     def wants_attention(self) -> bool:
         """Whether each message is to be looked at: for senders that wait, or for a trace."""
         return self._waiters is not None or self.tracer is not None
@@ -251,13 +233,13 @@ class Cell(Ref[Any]):
         spec = self.spec
         if spec.restart is Restart.TEMPORARY and type(spec.factory) is functools.partial:
             # It is made once, so what it was made from, a picture maybe, is not kept.
-            self.spec = replace(spec, factory=type(actor))
+            self.spec = spec.made_by(type(actor))
 
     def _make_mailbox(self, spec: MailboxSpec[Any]) -> None:
-        if spec.key is not None or spec.size is not None or spec.terminal is not None:
+        if not spec.plain:
             spec = _seeing_through_requests(spec)
         self.mailbox = spec.build()
-        if self.mailbox.makes_room:
+        if spec.makes_room:
             self.mailbox.gave_way = _gave_way
 
     def not_started(self, error: BaseException | None) -> None:
@@ -281,11 +263,15 @@ class Cell(Ref[Any]):
         self.last_exit = reason
         self.mailbox.quick = 0
         self._tell_watchers(Down(self, self.incarnation, reason, lost))
-        if not self._tell_ended():
-            self._on_exit(self, reason)
+        if self._tell_ended():
+            return
+        if self.parent is None:
+            self.host.root_ended(self, reason)
+        elif self.parent.actor is not None:
+            self.parent.actor.child_ended(self, reason)
 
     def dead_letter(self, message: object, why: str) -> None:
-        self._host.dead_letter(self, message, why)
+        self.host.dead_letter(self, message, why)
 
     def _tell_ended(self) -> bool:
         """Wake the supervisor that waits for this end, if one does: it needs no other notice."""
@@ -317,10 +303,6 @@ class Cell(Ref[Any]):
             life.signal(down)
 
     # ---- children, and inspection
-
-    def child(self, spec: ChildSpec, on_exit: OnExit) -> "Cell":
-        """A cell below this one, not started; *on_exit* is called at each end of an incarnation."""
-        return Cell(self._host, self, spec, on_exit)
 
     @property
     def actor(self) -> Actor[Any] | None:

@@ -96,9 +96,9 @@ class DynamicSupervisor(Parent):
             cell.bury()
         self._cells.clear()
 
-    def _child_ended(self, cell: Cell, reason: Exit) -> None:
+    def child_ended(self, cell: Cell, reason: Exit) -> None:
         if should_restart(cell.spec.restart, reason):
-            super()._child_ended(cell, reason)
+            super().child_ended(cell, reason)
         else:  # nothing to wait for: its place is free at once
             self._forget(cell)
 
@@ -110,7 +110,7 @@ class DynamicSupervisor(Parent):
             raise TooManyChildren(cell.path, f"{self.max_children} children already")
         if spec.name in self._cells:
             raise ValueError(f"{cell.path} has a child named {spec.name!r} already")
-        return cell.child(spec, self._child_ended)
+        return Cell(cell.host, cell, spec)
 
     async def _start_child(self, spec: ChildSpec) -> object:
         if not isinstance(spec, ChildSpec):
@@ -153,4 +153,4 @@ class DynamicSupervisor(Parent):
             await self._start(cell)
         except Exception as error:
             log.warning("%s: restart failed: %s: %s", cell.path, type(error).__name__, error)
-            self._child_ended(cell, Exit(ExitKind.CRASHED, error))
+            self.child_ended(cell, Exit(ExitKind.CRASHED, error))

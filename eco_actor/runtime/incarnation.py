@@ -16,7 +16,6 @@ a plain queue, and a turn is little more than a loop over it.
 """
 
 import asyncio
-import functools
 import inspect
 import logging
 from collections import deque
@@ -51,16 +50,18 @@ class State(Enum):
     DEAD = "dead"  # for good
 
 
+_RUNNING: Final = State.RUNNING  # looked up once a message: an Enum's attributes are slow
+
+
 class Incarnation:
     __slots__ = (
         "_attention",
         "_busy",
         "_cancelled",
-        "_drains",
         "_in_hand",
-        "_scheduled",
         "_signals",
         "actor",
+        "asleep",
         "belongings",
         "cell",
         "exit",
@@ -72,7 +73,6 @@ class Incarnation:
     )
 
     actor: Actor[Any] | None  # from `begin` until it is over
-    _drains: bool  # handle is async
 
     def __init__(self, cell: "Cell") -> None:
         self.cell = cell
@@ -85,8 +85,8 @@ class Incarnation:
         self.waits_for: Ref[Any] | None = None
         self._busy = False  # a job runs a hook; `task` is its task after its first step
         self._cancelled = False  # before that first step
-        self._scheduled = False  # it has a turn, or is to get one
-        self._attention = True
+        self.asleep = False  # it runs, without a job, and without a turn that is to come
+        self._attention = True  # until the first look at what there is
         self._in_hand: Any = NOTHING
         self._signals: deque[Any] | None = None
         self.belongings: Belongings | None = None
@@ -103,19 +103,18 @@ class Incarnation:
             cell.equip(actor)
             actor._life = self
             self.actor = actor
-            self._drains = _has_async_handle(type(actor))  # type: ignore[arg-type]  # a class is hashable
             waiting = actor.init()
         except (Exception, asyncio.CancelledError) as error:
             self._fail_start(error)
             raise
-        if inspect.iscoroutine(waiting):
+        if waiting is not None and inspect.iscoroutine(waiting):
             return waiting
         self._run()
         return None
 
     def await_init(self, waiting: Coroutine[Any, Any, Any]) -> "asyncio.Future[None]":
         """Await the rest of init in a job; done, or failed, when that has ended."""
-        started: asyncio.Future[None] = self.cell.loop.create_future()
+        started: asyncio.Future[None] = self.cell.host.loop.create_future()
         self._spawn(self._init(waiting, started), "init")
         return started
 
@@ -150,22 +149,23 @@ class Incarnation:
         self.cell.not_started(error)
 
     def _run(self) -> None:
-        self.state = State.RUNNING
-        self.recheck()
+        self.state = _RUNNING
+        self.asleep = True
         if self._signals or self.exit is not None or len(self.cell.mailbox):
             self.wake()
 
     # ---- turns
 
     def wake(self) -> None:
-        """Get a turn, unless there is one already, or a job is at it."""
-        if self._scheduled or self._busy or self.state is not State.RUNNING:
+        """Get a turn, unless there is one to come already, or a job is at it."""
+        if not self.asleep:
             return
-        self._scheduled = True
-        mailbox = self.cell.mailbox
-        if mailbox.appendable:
+        self.asleep = False
+        cell = self.cell
+        mailbox = cell.mailbox
+        if mailbox.queue and mailbox.appendable:
             mailbox.quick = mailbox.capacity
-        self.cell.dispatcher.schedule(self)
+        cell.host.dispatcher.schedule(self)
 
     def attend(self) -> None:
         """There is more to look at than the queue: look from the next message on."""
@@ -202,16 +202,18 @@ class Incarnation:
 
     def turn(self, budget: int) -> None:
         """Handle at most *budget* messages; called by the dispatcher alone."""
-        if self._busy or self.state is not State.RUNNING:
-            return
-        if self._drains:
+        if self.state is not _RUNNING:
+            return  # given up since
+        mailbox, actor = self.cell.mailbox, self.actor
+        assert actor is not None
+        if actor.is_async:
             self._spawn(self._drain(budget), "handle")
             return
-        mailbox = self.cell.mailbox
         queue = mailbox.queue
-        assert self.actor is not None
-        handle = self.actor.handle
-        mailbox.mark()
+        handle = actor.handle
+        depth = len(queue)
+        if depth > mailbox.peak:
+            mailbox.peak = depth
         try:
             for _ in repeat(None, budget):
                 if self._attention:
@@ -225,19 +227,23 @@ class Incarnation:
                     else:
                         handle(message)
                         mailbox.handled += 1
-                    mailbox.in_hand = 0
                 else:
                     break
         except (Exception, asyncio.CancelledError) as error:
             self._crash(error)
             return
         self._in_hand = NOTHING
-        self._rest()
+        mailbox.in_hand = 0
+        if self._attention or mailbox.queue:
+            self._rest()
+        else:
+            self.asleep = True
+            mailbox.quick = 0
 
     def _reply(self, request: Request, handle: Callable[[Any], Any]) -> None:
         """Handle a request in hand, or skip one for which nobody waits any more."""
         mailbox = self.cell.mailbox
-        if request.lapsed(self.cell.loop.time()):
+        if request.lapsed(self.cell.host.loop.time()):
             mailbox.expired += 1
             return
         request.taken = True
@@ -248,6 +254,7 @@ class Incarnation:
     def _step(self, handle: Callable[[Any], Any]) -> bool:
         """Handle one signal or message, with everything looked at; False when there is none."""
         self._in_hand = NOTHING
+        self.cell.mailbox.in_hand = 0  # what the plain way had in hand was counted
         message = self._next()
         if message is NOTHING:
             return False
@@ -273,7 +280,7 @@ class Incarnation:
             if cell._waiters:
                 cell._admit_waiters()
             if type(message) is Request:
-                if message.lapsed(cell.loop.time()):
+                if message.lapsed(cell.host.loop.time()):
                     mailbox.lapsed()
                     continue
                 message.taken = True
@@ -335,10 +342,11 @@ class Incarnation:
 
     def _rest(self) -> None:
         """A turn, or a job of turns, is over: end, go on, or sleep."""
-        self._scheduled = False
         if self.exit is not None:
             self._stop()
-        elif self._has_work():
+            return
+        self.asleep = True
+        if self._has_work():
             self.wake()
         else:
             self.cell.mailbox.quick = 0
@@ -452,6 +460,8 @@ class Incarnation:
     def _release(self) -> None:
         """Give back what dies with this life; from here on it is over."""
         self.over = True
+        self.state = State.STOPPING
+        self.asleep = False
         self._busy, self.task, self._signals = False, None, None
         self._in_hand = NOTHING
         if self.belongings is not None:
@@ -464,7 +474,7 @@ class Incarnation:
     def _spawn(self, coro: Coroutine[Any, Any, Any], what: str) -> None:
         self._busy, self.task, self._cancelled = True, None, False
         try:
-            self.cell.jobs.spawn(self._own_task(coro), f"{self.cell.path}:{what}")
+            self.cell.host.jobs.spawn(self._own_task(coro), f"{self.cell.path}:{what}")
         except RuntimeError:  # the system has closed; this life was given up before
             coro.close()
             raise
@@ -483,8 +493,3 @@ class Incarnation:
         if self.belongings is None:
             self.belongings = Belongings(self)
         return self.belongings
-
-
-@functools.cache
-def _has_async_handle(kind: type[Actor[Any]]) -> bool:
-    return inspect.iscoroutinefunction(kind.handle)

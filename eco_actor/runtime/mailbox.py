@@ -18,6 +18,7 @@ Conservation, at every instant:
     accepted == handled + replaced + coalesced + dead + expired + in_hand + depth
 """
 
+import functools
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
@@ -104,9 +105,19 @@ class MailboxSpec(Generic[M]):
         if (self.reserve == 0) != (self.terminal is None):
             raise ValueError("reserve and terminal come together: the room, and who it is for")
 
+    @functools.cached_property
+    def plain(self) -> bool:
+        """Whether a message is one of many: no keys, no bytes, no reserve."""
+        return self.key is None and self.size is None and self.terminal is None
+
+    @functools.cached_property
+    def makes_room(self) -> bool:
+        """Whether queued messages give way to newer ones."""
+        return self.overflow in (Overflow.LATEST, Overflow.COALESCE)
+
     def build(self) -> "Mailbox[M]":
         """An empty mailbox of this kind."""
-        if self.key is None and self.size is None and self.terminal is None:
+        if self.plain:
             return Mailbox(self)
         from eco_actor.runtime.rich_mailbox import RichMailbox  # it is a Mailbox, so not above
 
@@ -133,7 +144,6 @@ class Mailbox(Generic[M]):
     """
 
     __slots__ = (
-        "_high_water",
         "capacity",
         "dead",
         "dropped",
@@ -141,6 +151,7 @@ class Mailbox(Generic[M]):
         "gave_way",
         "handled",
         "in_hand",
+        "peak",
         "queue",
         "quick",
         "refused",
@@ -160,7 +171,7 @@ class Mailbox(Generic[M]):
         self.quick = 0
         self.gave_way: Callable[[M], None] | None = None
         self.handled = self.refused = self.dropped = self.replaced = 0
-        self.dead = self.expired = self.in_hand = self._high_water = 0
+        self.dead = self.expired = self.in_hand = self.peak = 0
 
     def __len__(self) -> int:
         return len(self.queue)
@@ -172,11 +183,6 @@ class Mailbox(Generic[M]):
     @property
     def overflow(self) -> Overflow:
         return self.spec.overflow
-
-    @property
-    def makes_room(self) -> bool:
-        """Whether queued messages give way to newer ones."""
-        return self.overflow in (Overflow.LATEST, Overflow.COALESCE)
 
     @property
     def accepted(self) -> int:
@@ -197,7 +203,7 @@ class Mailbox(Generic[M]):
     @property
     def high_water(self) -> int:
         """The greatest depth that was seen: at a take, at a mark, when full, and now."""
-        return max(self._high_water, len(self.queue))
+        return max(self.peak, len(self.queue))
 
     @property
     def blocked(self) -> bool:
@@ -227,8 +233,8 @@ class Mailbox(Generic[M]):
         queue = self.queue
         if not queue:
             raise IndexError("take from an empty mailbox")
-        if len(queue) > self._high_water:
-            self._high_water = len(queue)
+        if len(queue) > self.peak:
+            self.peak = len(queue)
         self.in_hand += 1
         message: M = queue.popleft()
         return message
@@ -263,8 +269,8 @@ class Mailbox(Generic[M]):
 
     def mark(self) -> None:
         """Take note of the depth, for an owner that takes without `take`."""
-        if len(self.queue) > self._high_water:
-            self._high_water = len(self.queue)
+        if len(self.queue) > self.peak:
+            self.peak = len(self.queue)
 
     def _when_full(self, message: M) -> Outcome:
         self.mark()

@@ -84,7 +84,7 @@ class Parent(Actor[Any]):
         log.warning("%s: %s", self._life.cell.path, error)
         return Failure(error)
 
-    def _child_ended(self, cell: Cell, reason: Exit) -> None:
+    def child_ended(self, cell: Cell, reason: Exit) -> None:
         self._life.signal(ChildEnded(cell, cell.incarnation, reason))
 
     def _may_restart(self, cell: Cell, reason: Exit) -> bool:

@@ -160,7 +160,7 @@ class RichMailbox(Mailbox[M]):
 
     def _can_make_room(self, entry: Entry, old: Entry | None) -> bool:
         """Whether the rule lets ordinary messages leave, and that would be enough."""
-        if not self.makes_room:
+        if not self.spec.makes_room:
             return False
         _, size, terminal = entry
         if terminal:

@@ -80,7 +80,7 @@ class Supervisor(Parent):
 
     async def init(self) -> None:
         for spec in self._specs:
-            cell = self._life.cell.child(spec, self._child_ended)
+            cell = Cell(self._life.cell.host, self._life.cell, spec)
             self._cells[spec.name] = cell
             try:
                 await self._start(cell)
@@ -164,7 +164,7 @@ class Supervisor(Parent):
                 await self._start(cell)
             except Exception as error:
                 log.warning("%s: restart failed: %s: %s", cell.path, type(error).__name__, error)
-                self._child_ended(cell, Exit(ExitKind.CRASHED, error))
+                self.child_ended(cell, Exit(ExitKind.CRASHED, error))
                 return
 
     # ---- children at run time
@@ -174,7 +174,7 @@ class Supervisor(Parent):
             return Failure(TypeError(f"a child is started from a ChildSpec, not {spec!r}"))
         if spec.name in self._cells:
             return Failure(_taken(self._life.cell, spec.name))
-        cell = self._life.cell.child(spec, self._child_ended)
+        cell = Cell(self._life.cell.host, self._life.cell, spec)
         try:
             await self._start(cell)
         except Exception as error:

@@ -54,7 +54,7 @@ class System:
         self.loop = asyncio.get_running_loop()
         self.dispatcher = self._new_dispatcher()
         self._ended: asyncio.Future[Exit] = self.loop.create_future()
-        self._root = Cell(self, None, self._spec, self._root_ended)
+        self._root = Cell(self, None, self._spec)
         if self.watchdog is not None:
             self.watchdog.start(self.loop)
         try:
@@ -88,7 +88,7 @@ class System:
             return WatchedDispatcher(self.loop, self.watchdog)
         return Dispatcher(self.loop)
 
-    def _root_ended(self, cell: Cell, reason: Exit) -> None:
+    def root_ended(self, cell: Cell, reason: Exit) -> None:
         cell.bury()
         self.end(reason)
 

@@ -227,7 +227,7 @@ def test_a_start_that_is_cancelled_is_cancelled_although_init_is_deaf(after: flo
 
     async def main() -> None:
         async with System(child("top", Supervisor, [])) as system:
-            cell = Cell(system, None, child("deaf", DeafInit, [0, 1]), lambda cell, reason: None)
+            cell = Cell(system, None, child("deaf", DeafInit, [0, 1]))
             starting = asyncio.ensure_future(cell.start())
             await asyncio.sleep(after)
             starting.cancel()

@@ -225,7 +225,7 @@ def test_a_kill_before_the_inits_first_step_is_not_lost() -> None:
     async def main() -> None:
         async with System(child("top", Supervisor, [])) as system:
             spec = child("hung", Hung, diary, ["init"])
-            cell = Cell(system, None, spec, lambda cell, reason: None)
+            cell = Cell(system, None, spec)
             starting = asyncio.ensure_future(cell.start())
             await asyncio.sleep(0)
             assert at_work(cell).task is None, "this is not the moment that the test is about"

@@ -161,7 +161,7 @@ def test_each_failure_in_a_row_doubles_the_delay_up_to_the_most() -> None:
 def test_a_delay_is_that_of_the_formula_for_any_number_of_failures(
     first: float, ratio: float, jitter: float, failures: int, random_unit: float
 ) -> None:
-    """min(most, first * 2**failures) * (1 + chance * jitter), in exact numbers, without overflow."""
+    """min(most, first * 2**failures) * (1 + chance * jitter), exactly, and never an overflow."""
     most = first * ratio
     doubled = min(Fraction(most), Fraction(first) * 2 ** min(failures, 100))
     delay = Backoff(first, most, jitter).delay(failures, random_unit)
