@@ -10,6 +10,7 @@ While there is an incarnation, its state is the cell's. Only the supervisor star
 
 import asyncio
 import functools
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -21,7 +22,7 @@ from eco_actor.runtime.errors import ActorDead, MailboxFull
 from eco_actor.runtime.incarnation import Incarnation, State
 from eco_actor.runtime.inspection import Traced, Tracer, kind_of, state_of
 from eco_actor.runtime.jobs import Jobs
-from eco_actor.runtime.mailbox import MailboxSpec, Outcome
+from eco_actor.runtime.mailbox import Mailbox, MailboxSpec, Outcome
 from eco_actor.runtime.names import Names
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, Restart
@@ -30,6 +31,7 @@ CANCEL_PATIENCE: Final = 1.0
 """Seconds that a cancelled init gets to end before whoever cancelled it goes on."""
 
 _CLOSED: Final = Outcome.CLOSED
+_ENQUEUED: Final = Outcome.ENQUEUED
 
 
 class Host(Protocol):
@@ -103,8 +105,13 @@ class Cell(Ref[Any]):
         if not self.alive:
             self.mailbox.refuse()
             return Outcome.DEAD
-        outcome = self.mailbox.offer(message)
-        life = self._life
+        mailbox, life = self.mailbox, self._life
+        queue = mailbox.queue
+        outcome = _ENQUEUED
+        if type(queue) is deque and len(queue) < mailbox.capacity:  # as in tell: nothing to decide
+            queue.append(message)
+        else:
+            outcome = mailbox.offer(message)
         if life is not None:
             if outcome is _CLOSED:
                 life.request_exit(OVERFLOW)
@@ -236,9 +243,8 @@ class Cell(Ref[Any]):
             self.spec = spec.made_by(type(actor))
 
     def _make_mailbox(self, spec: MailboxSpec[Any]) -> None:
-        if not spec.plain:
-            spec = _seeing_through_requests(spec)
-        self.mailbox = spec.build()
+        plain = spec.plain
+        self.mailbox = Mailbox(spec) if plain else _seeing_through_requests(spec).build()
         if spec.makes_room:
             self.mailbox.gave_way = _gave_way
 

@@ -5,6 +5,7 @@ turns by TURNS; what is left then goes on in the next iteration of the loop, so 
 other callbacks are never further away than one run.
 """
 
+import time
 from asyncio import AbstractEventLoop
 from collections import deque
 from typing import Final, Protocol
@@ -18,6 +19,9 @@ TURN_BUDGET: Final = 64
 
 class Turnable(Protocol):
     """Somebody who can be given a turn."""
+
+    asleep: bool
+    """Whether it has nothing left to do, after its turn."""
 
     def turn(self, budget: int) -> None:
         """Handle at most *budget* messages; must not raise."""
@@ -34,9 +38,13 @@ class Schedule(Protocol):
 
 
 class TurnWatch(Protocol):
-    """Is told of each turn, with the loop's clock in seconds before and after it."""
+    """Looks at turns that were long, or long in coming, or left something to do."""
 
-    def turned(self, who: Turnable, waited: float, began: float, ended: float) -> None: ...
+    alarm: float
+    """Seconds, from when it was scheduled to its end, after which a turn is worth a look."""
+
+    def turned(self, who: Turnable, scheduled: float, began: float, ended: float) -> None:
+        """*who* had a turn; the times are of the monotonic clock, in seconds."""
 
 
 class Dispatcher:
@@ -94,11 +102,16 @@ class WatchedDispatcher(Dispatcher):
         self._since: deque[float] = deque()  # when each of _ready was scheduled
 
     def schedule(self, who: Turnable) -> None:
-        self._since.append(self._loop.time())
-        super().schedule(who)
+        self._since.append(time.monotonic())  # a loop's own clock may stand still while it works
+        self._ready.append(who)
+        if not self._armed:
+            self._armed = True
+            self._loop.call_soon(self._run)
 
     def _run(self) -> None:
-        ready, since, clock = self._ready, self._since, self._loop.time
+        ready, since, clock = self._ready, self._since, time.monotonic
+        watch = self._watch
+        alarm = watch.alarm
         began = clock()
         try:
             for _ in range(TURNS):
@@ -107,7 +120,8 @@ class WatchedDispatcher(Dispatcher):
                 who, scheduled = ready.popleft(), since.popleft()
                 who.turn(TURN_BUDGET)
                 ended = clock()
-                self._watch.turned(who, began - scheduled, began, ended)
+                if ended - scheduled >= alarm or not who.asleep:
+                    watch.turned(who, scheduled, began, ended)
                 began = ended
         finally:
             self._armed = bool(ready)

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LINGER: Final = 4
+"""Times that the loop comes round before the job of an idle async handler ends. The answer to what
+it has just sent is then handled by the same job; making another costs more than these rounds."""
+
 NOTHING: Final = object()
 
 
@@ -242,14 +246,10 @@ class Incarnation:
 
     def _reply(self, request: Request, handle: Callable[[Any], Any]) -> None:
         """Handle a request in hand, or skip one for which nobody waits any more."""
-        mailbox = self.cell.mailbox
-        if request.lapsed(self.cell.host.loop.time()):
-            mailbox.expired += 1
-            return
-        request.taken = True
-        reply = handle(request.message)
-        mailbox.handled += 1
-        request.answer(reply)
+        if self._take(request):
+            reply = handle(request.message)
+            self.cell.mailbox.handled += 1
+            request.answer(reply)
 
     def _step(self, handle: Callable[[Any], Any]) -> bool:
         """Handle one signal or message, with everything looked at; False when there is none."""
@@ -279,12 +279,9 @@ class Incarnation:
             message = mailbox.take()
             if cell._waiters:
                 cell._admit_waiters()
-            if type(message) is Request:
-                if message.lapsed(cell.host.loop.time()):
-                    mailbox.lapsed()
-                    continue
-                message.taken = True
             self._in_hand = message
+            if type(message) is Request and not self._take(message):
+                continue
             if cell.tracer is not None:
                 cell.tracer.add(message)
             return message
@@ -299,41 +296,59 @@ class Incarnation:
             message.answer(reply)
 
     async def _drain(self, budget: int) -> None:
-        """Handle what there is, then end: the job of an actor whose handler is async."""
-        actor = self.actor
-        assert actor is not None
+        """Handle what there is, linger for a moment, then end: the job of an async handler."""
         crash: Exception | None = None
         try:
-            while True:
-                self.cell.mailbox.mark()
-                for _ in repeat(None, budget):
-                    message = self._next()
-                    if message is NOTHING:
-                        break
-                    bare = message.message if type(message) is Request else message
-                    reply = await actor.handle(bare)
-                    if self.over:
-                        return  # given up long ago, whatever it still finds out
-                    self._handled(message, reply)
-                if self.exit is not None:
+            idle = 0
+            while idle < LINGER:
+                idle = 0 if await self._drain_some(budget) else idle + 1
+                if self.exit is not None or self.over:
                     break
-                # Others get their turn. What comes meanwhile, an answer to what was just sent, is
-                # handled by this job: making another one costs more than waiting for a moment.
-                await asyncio.sleep(0)
-                if self.exit is not None or not self._has_work():
-                    break
+                await asyncio.sleep(0)  # others get their turn
         except asyncio.CancelledError:
             if self.exit is None:  # nobody asked for it: that is no orderly end
                 self.exit = KILLED
         except Exception as error:
             crash = error
         if self.over:
-            return
+            return  # given up long ago, whatever it still finds out
         self._busy, self.task = False, None
         if crash is not None:
             self._crash(crash)
         else:
             self._rest()
+
+    async def _drain_some(self, budget: int) -> bool:
+        """Handle at most *budget* messages; whether there was one."""
+        mailbox, actor = self.cell.mailbox, self.actor
+        assert actor is not None
+        mailbox.mark()
+        message: Any = NOTHING
+        for _ in repeat(None, budget):
+            if self._attention or not mailbox.queue:
+                following = self._next()
+                if following is NOTHING:
+                    break
+                message = following
+            else:
+                self._in_hand = message = mailbox.queue.popleft()
+                mailbox.in_hand = 1
+                if type(message) is Request and not self._take(message):
+                    continue
+            reply = await actor.handle(message.message if type(message) is Request else message)
+            if self.over:
+                break
+            self._handled(message, reply)
+        return message is not NOTHING
+
+    def _take(self, request: Request) -> bool:
+        """Take a request in hand, or skip one for which nobody waits any more."""
+        if request.lapsed(self.cell.host.loop.time()):
+            self._in_hand = NOTHING
+            self.cell.mailbox.lapsed()
+            return False
+        request.taken = True
+        return True
 
     def _has_work(self) -> bool:
         if self.suspended:

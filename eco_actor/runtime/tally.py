@@ -135,10 +135,9 @@ class Tally(Place):
             self.restarts += restarts
         elif not (depth or refused or replaced or rate or seen.last_error):
             return  # as nearly all of them: nothing about it is worth a look
-        failed = 1.0 if seen.last_error else 0.0
-        self._rank(
-            Place(kind, seen, rate), (depth, refused + replaced, restarts, failed, rate or 0)
-        )
+        failed = 1 if seen.last_error else 0
+        worth = (depth, refused + replaced, restarts, failed, rate or 0.0)
+        self._rank(Place(kind, seen, rate), worth)
 
     def _rank(self, place: Place, worth: tuple[float, ...]) -> None:
         for value, top in zip(worth, self._tops, strict=True):
@@ -175,9 +174,9 @@ class Tally(Place):
             self.rate = (self.rate or 0.0) + other.rate
         self.members += other.members
         for mine, others in zip(self._tops, other._tops, strict=True):
-            for value, place in others.places:
-                if value > mine.floor:
-                    mine.put(value, place)
+            for worth, place in others.places:
+                if worth > mine.floor:
+                    mine.put(worth, place)
 
     def interesting(self) -> list[Place]:
         """The deepest, the one that lost most, and so on in turn, until there are enough."""

@@ -42,9 +42,9 @@ class Warnings:
 class Watchdog:
     """Watches one system; all thresholds in seconds. Without one, none of this costs anything.
 
-    `slow_turn`: of one turn, which holds up all others. `queue_delay`: that a message has waited,
-    as far as turns tell: it is measured at the newest message that was queued when a turn began.
-    `loop_stall`: that the loop has not come round.
+    `slow_turn`: of one turn, which holds up all others. `queue_delay`: that a message waits to be
+    taken. One message an actor is followed at a time, the newest at the end of a turn that left
+    some; looked at several times a `loop_stall`. `loop_stall`: that the loop does not come round.
     """
 
     def __init__(
@@ -60,48 +60,51 @@ class Watchdog:
         self.slow_turn = slow_turn
         self.queue_delay = queue_delay
         self.loop_stall = loop_stall
+        self.alarm = min(slow_turn, queue_delay)
         self.counted = Warnings()
         self._quiet: dict[tuple[str, str], float] = {}  # until when, by kind and path
-        self._marks: dict[Turnable, tuple[int, float]] = {}
+        self._followed: dict[Incarnation, tuple[int, float]] = {}
         self._heart: _Heart | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to watch *loop*, which runs in this thread."""
-        self._heart = _Heart(loop, self.loop_stall, self._stalled)
+        self._heart = _Heart(loop, self.loop_stall, self._look, self._stalled)
 
     def stop(self) -> None:
         if self._heart is not None:
             self._heart.stop()
-        self._marks.clear()
+        self._followed.clear()
 
-    def turned(self, who: Turnable, waited: float, began: float, ended: float) -> None:
-        """A turn is over; *waited*: since it was scheduled."""
+    def turned(self, who: Turnable, scheduled: float, began: float, ended: float) -> None:
+        if not isinstance(who, Incarnation):
+            return
         took = ended - began
         if took >= self.slow_turn:
             self.counted.slow_turns += 1
-            if isinstance(who, Incarnation):
-                self._warn("slow turn", who, ended, f"took {took:.3f} s and held up all others")
-        self._measure_delay(who, waited, began, ended)
+            self._warn("slow turn", who, ended, f"took {took:.3f} s and held up all others")
+        if began - scheduled >= self.queue_delay:
+            self._late(who, ended, began - scheduled)
+        queued = len(who.cell.mailbox)
+        if queued and not who.over and who not in self._followed:
+            self._followed[who] = (who.cell.mailbox.accepted, ended)
 
-    def _measure_delay(self, who: Turnable, waited: float, began: float, ended: float) -> None:
-        """Follow one message at a time from when it is first seen queued to when it is taken."""
-        if not isinstance(who, Incarnation):
-            return
-        mailbox = who.cell.mailbox
-        left = len(mailbox)
-        mark = self._marks.get(who)
-        out = mailbox.accepted - left
-        if mark is not None and out >= mark[0]:
-            del self._marks[who]
-            waited = max(waited, ended - mark[1])
-        if waited >= self.queue_delay:
-            self.counted.long_delays += 1
-            detail = f"a message waited {waited:.2f} s, {left} are queued"
-            self._warn("queue delay", who, ended, detail)
-        if left and not who.over and who not in self._marks:
-            self._marks[who] = (out + left, began)
-        elif who.over:
-            self._marks.pop(who, None)
+    def _look(self, now: float) -> None:
+        """Which of the messages that are followed have been taken, which wait for too long?"""
+        for who, (number, since) in list(self._followed.items()):
+            mailbox = who.cell.mailbox
+            taken = mailbox.accepted - len(mailbox)
+            if now - since >= self.queue_delay and not who.over:
+                self._late(who, now, now - since)
+            elif taken < number and not who.over:
+                continue
+            del self._followed[who]
+            if len(mailbox) and not who.over:
+                self._followed[who] = (mailbox.accepted, now)
+
+    def _late(self, who: Incarnation, now: float, waited: float) -> None:
+        self.counted.long_delays += 1
+        queued = len(who.cell.mailbox)
+        self._warn("queue delay", who, now, f"a message waited {waited:.2f} s, {queued} are queued")
 
     def _warn(self, kind: str, who: Incarnation, now: float, detail: str) -> None:
         path = who.cell.path
@@ -127,10 +130,12 @@ class _Heart:
         self,
         loop: asyncio.AbstractEventLoop,
         limit: float,
+        look: Callable[[float], None],
         stalled: Callable[[float, str | None], None],
     ) -> None:
         self._loop = loop
         self._limit = limit
+        self._look = look
         self._stalled = stalled
         self._watched = threading.get_ident()
         self._last = time.monotonic()
@@ -153,6 +158,7 @@ class _Heart:
         self._timer = self._loop.call_later(self._limit / 2, self._beat)
         if late >= self._limit:
             self._stalled(late, None)
+        self._look(now)
 
     def _listen(self) -> None:
         """Look about twice in the time that a stall may take; say once where a stall is."""

@@ -38,6 +38,8 @@ class Raising(Actor[BaseException]):
 class Faulty:
     """Breaks the rule of turns: it raises."""
 
+    asleep = True
+
     def __init__(self, kind: type[BaseException]) -> None:
         self.kind = kind
 
@@ -47,6 +49,8 @@ class Faulty:
 
 class Noted:
     """Notes its turn."""
+
+    asleep = True
 
     def __init__(self, number: int, ran: list[int]) -> None:
         self.number = number
