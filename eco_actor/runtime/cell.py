@@ -13,7 +13,7 @@ import functools
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from eco_actor.runtime.actor import Actor, ChildSpec, Down
 from eco_actor.runtime.asking import Request
@@ -57,6 +57,7 @@ class Cell(Ref[Any]):
     __slots__ = (
         "_ended",
         "_life",
+        "_requests",
         "_resting",
         "_watchers",
         "host",
@@ -79,6 +80,7 @@ class Cell(Ref[Any]):
         self.last_exit: Exit | None = None
         self.tracer: Tracer | None = None
         self._life: Incarnation | None = None
+        self._requests = 0  # queued in the mailbox
         self._resting = State.DOWN  # what it is while it has no life
         self._waiters = None
         self._watchers: dict[Incarnation, None] | None = None
@@ -118,6 +120,17 @@ class Cell(Ref[Any]):
             elif life.asleep:
                 life.wake()
         return outcome
+
+    def _offer_request(self, request: Request) -> Outcome:
+        outcome = self._offer(request)
+        if outcome.accepted:
+            self._requests += 1
+            self._attend()
+        return outcome
+
+    def request_left(self) -> None:
+        """A request has left the mailbox."""
+        self._requests -= 1
 
     def _attend(self) -> None:
         if self._life is not None:
@@ -216,6 +229,7 @@ class Cell(Ref[Any]):
             return
         self._resting = resting
         self.alive = False
+        self._requests = 0
         for message in self.mailbox.discard():
             bare = message
             if type(message) is Request:
@@ -230,8 +244,8 @@ class Cell(Ref[Any]):
 
     @property
     def wants_attention(self) -> bool:
-        """Whether each message is to be looked at: for senders that wait, or for a trace."""
-        return self._waiters is not None or self.tracer is not None
+        """Whether messages are to be looked at: for requests, waiting senders, or a trace."""
+        return self._requests > 0 or self._waiters is not None or self.tracer is not None
 
     def equip(self, actor: Actor[Any]) -> None:
         """The first incarnation brings the mailbox that all have."""
@@ -362,6 +376,7 @@ class Cell(Ref[Any]):
 def _gave_way(message: object) -> None:
     """A queued message made room for a newer one; for a request somebody waits."""
     if type(message) is Request:
+        cast(Cell, message.to).request_left()
         message.fail(MailboxFull(message.to.path, "the request gave way to a newer message"))
 
 

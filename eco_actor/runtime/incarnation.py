@@ -218,6 +218,7 @@ class Incarnation:
         depth = len(queue)
         if depth > mailbox.peak:
             mailbox.peak = depth
+        mailbox.in_hand = 1  # whenever a handler can look
         try:
             for _ in repeat(None, budget):
                 if self._attention:
@@ -225,12 +226,8 @@ class Incarnation:
                         break
                 elif queue:
                     self._in_hand = message = queue.popleft()
-                    mailbox.in_hand = 1
-                    if type(message) is Request:
-                        self._reply(message, handle)
-                    else:
-                        handle(message)
-                        mailbox.handled += 1
+                    handle(message)
+                    mailbox.handled += 1
                 else:
                     break
         except (Exception, asyncio.CancelledError) as error:
@@ -244,22 +241,17 @@ class Incarnation:
             self.asleep = True
             mailbox.quick = 0
 
-    def _reply(self, request: Request, handle: Callable[[Any], Any]) -> None:
-        """Handle a request in hand, or skip one for which nobody waits any more."""
-        if self._take(request):
-            reply = handle(request.message)
-            self.cell.mailbox.handled += 1
-            request.answer(reply)
-
     def _step(self, handle: Callable[[Any], Any]) -> bool:
         """Handle one signal or message, with everything looked at; False when there is none."""
+        mailbox = self.cell.mailbox
         self._in_hand = NOTHING
-        self.cell.mailbox.in_hand = 0  # what the plain way had in hand was counted
+        mailbox.in_hand = 0  # what the plain way had in hand was counted
         message = self._next()
         if message is NOTHING:
             return False
         reply = handle(message.message if type(message) is Request else message)
         self._handled(message, reply)
+        mailbox.in_hand = 1  # as the plain way has it
         return True
 
     def _next(self) -> Any:
@@ -333,8 +325,6 @@ class Incarnation:
             else:
                 self._in_hand = message = mailbox.queue.popleft()
                 mailbox.in_hand = 1
-                if type(message) is Request and not self._take(message):
-                    continue
             reply = await actor.handle(message.message if type(message) is Request else message)
             if self.over:
                 break
@@ -343,6 +333,7 @@ class Incarnation:
 
     def _take(self, request: Request) -> bool:
         """Take a request in hand, or skip one for which nobody waits any more."""
+        self.cell.request_left()
         if request.lapsed(self.cell.host.loop.time()):
             self._in_hand = NOTHING
             self.cell.mailbox.lapsed()

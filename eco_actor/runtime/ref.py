@@ -38,6 +38,10 @@ class Ref(ABC, Generic[M]):
         """Put *message* into the mailbox by its rule, and see to it that the actor wakes."""
 
     @abstractmethod
+    def _offer_request(self, request: Request) -> Outcome:
+        """As `_offer`, and let the actor look for requests when it takes a message."""
+
+    @abstractmethod
     def _attend(self) -> None:
         """There are senders that wait: let the actor look after them when it takes a message."""
 
@@ -104,7 +108,7 @@ class Ref(ABC, Generic[M]):
         deadline = self._loop.time() + timeout
         reply: asyncio.Future[Any] = self._loop.create_future()
         request = Request(self, message, reply, deadline)
-        outcome = self.tell(request)  # type: ignore[arg-type]
+        outcome = self._offer_request(request)
         if outcome is _DEAD:
             raise ActorDead(self.path, "it has ended, the request was not accepted")
         if not outcome.accepted:
