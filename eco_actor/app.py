@@ -1,7 +1,9 @@
 """The composition root: what the server is made of, and its supervision tree, top to bottom."""
 
+import asyncio
 import fcntl
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -11,18 +13,22 @@ from typing import Any, Final
 from aiohttp import web
 
 from eco_actor.config import Config, ConfigError
+from eco_actor.delivery.live import LiveChannel
+from eco_actor.delivery.observer import CHANNEL, Observer, Vitals
 from eco_actor.eventlog import Durability, EventLog, SqliteStore
 from eco_actor.eventlog.owner import LogOwner
 from eco_actor.runtime import (
     NORMAL,
     ChildSpec,
     DynamicSupervisor,
+    State,
     Strategy,
     Supervisor,
     System,
+    Watchdog,
     child,
 )
-from eco_actor.runtime.cell import Cell, State
+from eco_actor.runtime.cell import Cell
 from eco_actor.scan.admission import Admission
 from eco_actor.scan.options import Options
 from eco_actor.scan.picture import BadPicture, Picture
@@ -35,11 +41,15 @@ from eco_actor.scan.tables import TABLES
 from eco_actor.scan.views import Views
 from eco_actor.scan.vision import Classifier
 from eco_actor.scan.workers import Pool, pool_spec
+from eco_actor.web.observer import ObserverRoutes
 from eco_actor.web.operations import OperationRoutes
+from eco_actor.web.operator import Operator
+from eco_actor.web.operator_token import UnusableToken
 from eco_actor.web.pages import PageRoutes
 from eco_actor.web.scans import ScanRoutes
 from eco_actor.web.server import Address, HttpServer
 from eco_actor.web.streams import StreamRoutes
+from eco_actor.web.trust import Trust
 
 ROOT: Final = "eco"
 
@@ -56,6 +66,8 @@ class Eco:
     def __init__(self, config: Config, classifier: Classifier | None) -> None:
         self.config = config
         self.address = Address(config.host, config.port)
+        self.trust = _trust(config)
+        self.operator = Operator(config.operator_token, _token_file(config))
         self.book = RuleBook.load()
         self.log = EventLog(_store(config))
         self.views = Views(self.log)
@@ -73,7 +85,10 @@ class Eco:
             config.max_decodes,
         )
         self.has_vision = classifier is not None
+        self.actors = LiveChannel(CHANNEL)
+        self._begun = time.monotonic()
         self._system: System | None = None
+        self._stopped = False
 
     def tree(self, *, http: bool) -> ChildSpec:
         """Who is started, restarted and stopped with whom."""
@@ -86,12 +101,19 @@ class Eco:
             child("pipeline", Supervisor, pools),
             child("scans", DynamicSupervisor, config.max_scans),
             child("recovery", Recovery, self.log, self.admission, self.views),
+            # Last: nobody is restarted because of it.
+            child("observer", Observer, self.actors, self._vitals),
         ]
         everything = [
             child("store", LogOwner, self.log),
             child("work", Supervisor, work, Strategy.REST_FOR_ONE),
             child(
-                "http", HttpServer, self.address, self._routes, self._dynamic("work", "connections")
+                "http",
+                HttpServer,
+                self.address,
+                self._routes,
+                self._dynamic("work", "connections"),
+                self.operator.observer_url,
             ),
         ]
         return child(
@@ -100,10 +122,15 @@ class Eco:
 
     @asynccontextmanager
     async def running(self, *, http: bool) -> AsyncIterator[System]:
-        """Start everything, and stop it in reverse. StartFailed when a part cannot start."""
+        """Start everything, and stop it in reverse. ConfigError; StartFailed for a part of it."""
         try:
-            self._system = System(self.tree(http=http))  # requests may come before it is all up
+            if http:
+                await self._load_token()
+            # Before it starts: requests may come before it is all up.
+            self._system = System(self.tree(http=http), watchdog=Watchdog())
             async with self._system as system:
+                if self._stopped:  # it was told so while it started
+                    system.end(NORMAL)
                 yield system
         finally:
             self._system = None
@@ -111,6 +138,7 @@ class Eco:
 
     def stop(self) -> None:
         """Let whoever waits for the end of the running system go on and leave it."""
+        self._stopped = True
         if self._system is not None:
             self._system.end(NORMAL)
 
@@ -128,7 +156,15 @@ class Eco:
         assert state is not None, "the stages have deadlines of their own"
         return state
 
+    async def _load_token(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self.threads, self.operator.load)
+        except UnusableToken as error:
+            raise ConfigError(str(error)) from error
+
     def _routes(self, app: web.Application) -> None:
+        self.trust.add_to(app)
         ScanRoutes(
             self.admission,
             self.views,
@@ -136,12 +172,24 @@ class Eco:
             vision=self.has_vision,
             sync_wait_s=self.config.sync_wait_s,
         ).add_to(app)
-        StreamRoutes(self.log, self.views, self._dynamic("work", "connections")).add_to(app)
-        OperationRoutes(self.log, self._actors).add_to(app)
+        StreamRoutes(
+            self.log, self.views, self._dynamic("work", "connections"), [self.actors]
+        ).add_to(app)
+        self.operator.add_to(app)
+        OperationRoutes(self.log, self._find, f"/{ROOT}", self.operator).add_to(app)
         PageRoutes().add_to(app)
+        ObserverRoutes(self.operator.login_by_query).add_to(app)
 
-    def _actors(self) -> list[dict[str, object]]:
-        return self._system.tree() if self._system is not None else []
+    def _vitals(self) -> Vitals | None:
+        system = self._system
+        root = system.find(f"/{ROOT}") if system is not None else None
+        if system is None or root is None:
+            return None
+        uptime_s = time.monotonic() - self._begun
+        return Vitals(root, uptime_s, len(system.jobs), system.dead_letters)
+
+    def _find(self, path: str) -> Cell | None:
+        return self._system.find(path) if self._system is not None else None
 
     def _dynamic(self, *names: str) -> Callable[[], DynamicSupervisor | None]:
         """Finds a dynamic supervisor, whatever was restarted meanwhile; None while it is down."""
@@ -151,7 +199,7 @@ class Eco:
         def find() -> DynamicSupervisor | None:
             nonlocal cell
             if cell is None or not cell.alive:
-                cell = self._system.find(path) if self._system is not None else None
+                cell = self._find(path)
             if cell is None or cell.state is not State.RUNNING:
                 return None
             return cell.actor if isinstance(cell.actor, DynamicSupervisor) else None
@@ -163,6 +211,17 @@ def _store(config: Config) -> SqliteStore:
     if config.durability is Durability.OFF:
         return SqliteStore(None, Durability.OFF, [TABLES])
     return SqliteStore(config.data_dir / "eco.db", config.durability, [TABLES])
+
+
+def _token_file(config: Config) -> Path | None:
+    return None if config.durability is Durability.OFF else config.data_dir / "operator-token"
+
+
+def _trust(config: Config) -> Trust:
+    try:
+        return Trust(config.host, config.allowed_host, config.origin)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _decoder(classifier: Classifier | None) -> Callable[[bytes], Picture]:

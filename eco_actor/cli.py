@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 SWITCH_INTERVAL_S: Final = 0.0005
 """A busy loop starves the writer thread of the interpreter lock at the default of 5 ms."""
 
+COLLECT_AFTER: Final = (10_000, 20, 20)
+"""New objects before a collection, and collections of each age before one of the next."""
+
 ON_OFF: Final = {"on": True, "off": False}
 
 
@@ -58,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
         "serve",
         help="serve the page and the API (the default)",
         description="Serve the page and the API until SIGINT or SIGTERM. "
-        "Each option is also read from the environment: --data-dir from ECO_DATA_DIR, and so on.",
+        "Each option is also read from the environment: --data-dir from ECO_DATA_DIR, and so on. "
+        "ECO_OPERATOR_TOKEN, which is no option because other users see those, is the secret that "
+        "operator calls need; without it one is made, and kept in the data directory.",
     )
     serve.set_defaults(run=_serve)
     serve.add_argument("--host", help="address to listen on (127.0.0.1)")
@@ -67,7 +72,19 @@ def _parser() -> argparse.ArgumentParser:
         "--insecure",
         action="store_true",
         default=None,
-        help="allow an address that other machines can reach",
+        help="allow an address that other machines can reach, without ECO_OPERATOR_TOKEN",
+    )
+    serve.add_argument(
+        "--allowed-host",
+        action="append",
+        metavar="NAME",
+        help="a further name that the server is called by, as behind a proxy; may be repeated",
+    )
+    serve.add_argument(
+        "--origin",
+        action="append",
+        metavar="URL",
+        help="another site whose pages may use the server: https://HOST[:PORT]; may be repeated",
     )
     serve.add_argument("--data-dir", type=Path, metavar="DIR", help="where scans are kept (data)")
     serve.add_argument(
@@ -110,6 +127,8 @@ def _serve(given: argparse.Namespace) -> int:
         host=given.host,
         port=given.port,
         insecure=given.insecure,
+        allowed_host=tuple(given.allowed_host) if given.allowed_host else None,
+        origin=tuple(given.origin) if given.origin else None,
         data_dir=given.data_dir,
         durability=Durability(given.durability) if given.durability else None,
         vision=ON_OFF[given.vision] if given.vision else None,
@@ -132,9 +151,13 @@ def _serve(given: argparse.Namespace) -> int:
 
 
 def _settle_memory() -> None:
-    """What is there after the start stays: the collector need not look at it again."""
+    """What is there after the start stays: the collector need not look at it again.
+
+    Nor need it look so often: actors are freed without it, and each is a handful of objects.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def _serve_until_told(eco: Eco) -> int:

@@ -1,7 +1,7 @@
 """Everything that can be set, with its default, its bound and its unit; read once at the start."""
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Self
@@ -21,7 +21,10 @@ class Config:
 
     host: str = "127.0.0.1"
     port: int = 8080  # 0 picks a free one
-    insecure: bool = False  # whether an address that others can reach is meant
+    insecure: bool = False  # whether an address that others can reach is meant, without a secret
+    allowed_host: tuple[str, ...] = ()  # names it is called by, beside its own
+    origin: tuple[str, ...] = ()  # other sites whose pages may use it
+    operator_token: str | None = field(default=None, repr=False)  # None: it makes one
     data_dir: Path = Path("data")
     durability: Durability = Durability.FULL
     vision: bool = True
@@ -45,20 +48,21 @@ class Config:
             )
         if not self.sync_wait_s > 0:
             raise ConfigError(f"sync_wait_s is above 0, not {self.sync_wait_s}")
-        if not (self.insecure or _is_loopback(self.host)):
+        if not (self.insecure or self.operator_token or _is_loopback(self.host)):
             raise ConfigError(
-                f"{self.host} can be reached from other machines, and nothing is protected by a"
-                " secret yet: use a loopback address behind a proxy, or --insecure if you mean it"
+                f"{self.host} can be reached from other machines: use a loopback address behind a"
+                " proxy, or set ECO_OPERATOR_TOKEN to a secret of yours, or --insecure if you mean"
+                " it"
             )
 
     @classmethod
     def from_env(cls, **given: Any) -> Self:
         """What is *given*, else what the environment says, else the defaults. ConfigError."""
         values = {name: value for name, value in given.items() if value is not None}
-        for field in fields(cls):
-            text = os.environ.get(f"ECO_{field.name.upper()}")
-            if text is not None and field.name not in values:
-                values[field.name] = _parse(field.name, text, field.default)
+        for each in fields(cls):
+            text = os.environ.get(f"ECO_{each.name.upper()}")
+            if text is not None and each.name not in values:
+                values[each.name] = _parse(each.name, text, each.default)
         return cls(**values)
 
 
@@ -74,6 +78,10 @@ def _parse(name: str, text: str, default: Any) -> Any:
                     "false": False,
                     "off": False,
                 }[text.lower()]
+            case tuple():
+                return tuple(word.strip() for word in text.split(",") if word.strip())
+            case None:
+                return text
             case _:
                 return type(default)(text)
     except (KeyError, ValueError) as error:

@@ -53,7 +53,7 @@ def status_of(url: str) -> int:
         (
             ["serve", "--help"],
             ["--host", "--port", "--data-dir", "--durability", "--vision", "--log-level",
-             "--insecure", "ECO_"],
+             "--insecure", "--allowed-host", "--origin", "ECO_", "ECO_OPERATOR_TOKEN"],
         ),
         (["scan", "--help"], ["PHOTO", "--lang", "--json"]),
     ],
@@ -90,9 +90,9 @@ def test_an_argument_that_is_none_is_named(words: list[str], named: str) -> None
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])
 def test_an_address_that_others_reach_is_refused_with_the_reason(tmp_path: Path, host: str) -> None:
-    """Exit 2: nothing is protected by a secret yet; --insecure is how to mean it."""
+    """Exit 2: a secret of one's own or --insecure is how to mean it."""
     done = run("serve", "--host", host, "--port", "0", "--data-dir", tmp_path, "--vision", "off")
-    check_refused(done, 2, host, "--insecure")
+    check_refused(done, 2, host, "ECO_OPERATOR_TOKEN", "--insecure")
 
 
 def test_an_address_that_others_reach_can_be_meant(server: Callable[..., Server]) -> None:
@@ -133,6 +133,8 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
     [
         (["--port", "65536"], "port"),
         (["--port", "-1"], "port"),
+        (["--origin", "https://app.example/"], "--origin"),
+        (["--allowed-host", "eco.example:80"], "--allowed-host"),
         (["--host", "no such host"], "no such host"),
     ],
 )

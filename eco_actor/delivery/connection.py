@@ -8,14 +8,22 @@ progress for `PATIENCE` seconds ends it.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import Enum
 from typing import Final, Protocol
 
-from eco_actor.delivery.frames import COMMENT, Bye, sse_bye, sse_control, sse_event, sse_retry
-from eco_actor.delivery.subscription import Subscription
-from eco_actor.eventlog import Resume
-from eco_actor.runtime import Actor, Exit, ExitKind, MailboxSpec, Overflow
+from eco_actor.delivery.frames import (
+    COMMENT,
+    Bye,
+    Gap,
+    sse_bye,
+    sse_control,
+    sse_event,
+    sse_gap,
+    sse_retry,
+)
+from eco_actor.eventlog import Cursor, Event, Resume
+from eco_actor.runtime import OVERFLOW, Actor, Exit, ExitKind, Mailbox, MailboxSpec, Overflow
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +60,24 @@ class Transport(Protocol):
         that does not read."""
 
 
+class Source(Protocol):
+    """A subscription, as its connection sees it: with a log behind it, or without."""
+
+    channel: str
+    mailbox: Mailbox[Event]
+    resume: Resume
+    begins: Cursor
+
+    def open(self, wake: Callable[[], None]) -> None:
+        """Begin to take note, and call *wake* when there is something to take, or the end."""
+
+    def close(self) -> None:
+        """Stop taking note; harmless when repeated."""
+
+    async def take(self) -> Sequence[Event | Gap]:
+        """What is to be told next, in order; nothing when there is nothing now."""
+
+
 class Signal(Enum):
     WAKE = "there is something to take"
     BEAT = "it has been silent for a while"
@@ -65,9 +91,15 @@ class Connection(Actor[Signal]):
     # Each signal waits at most once, so two places hold all that a tell can bring.
     mailbox = MailboxSpec(2, Overflow.COALESCE, key=lambda signal: signal)
 
-    def __init__(self, transport: Transport, subscription: Subscription) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        subscription: Source,
+        encode: Callable[[Event], bytes] = sse_event,
+    ) -> None:
         self._transport = transport
         self._subscription = subscription
+        self._encode = encode
         self._opening: bytes = b""
         self._wrote = 0.0  # when, by the loop's clock
 
@@ -78,7 +110,11 @@ class Connection(Actor[Signal]):
         self._wake()
 
     def _wake(self) -> None:
-        self.ref.tell(Signal.WAKE)
+        mailbox = self._subscription.mailbox
+        if mailbox.overflow is Overflow.CLOSE and mailbox.refused:
+            self.stop(OVERFLOW)
+        else:
+            self.ref.tell(Signal.WAKE)
 
     async def handle(self, message: Signal) -> None:
         try:
@@ -98,19 +134,22 @@ class Connection(Actor[Signal]):
 
     async def _drain(self) -> None:
         for _ in range(BATCHES):
-            events = await self._subscription.take()
-            data = self._opening + b"".join(map(sse_event, events))
+            told = await self._subscription.take()
+            data = self._opening + b"".join(map(self._frame, told))
             self._opening = b""
-            over = bool(events) and events[-1].final
+            over = bool(told) and isinstance(told[-1], Event) and told[-1].final
             if over:
                 data += sse_bye(Bye.COMPLETE, RETRY_MS)
             if data:
                 await self._write(data)
             if over:
                 self.stop()
-            if over or not events:
+            if over or not told:
                 return
         self._wake()
+
+    def _frame(self, told: Event | Gap) -> bytes:
+        return sse_gap(told) if isinstance(told, Gap) else self._encode(told)
 
     async def _write(self, data: bytes) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -126,17 +165,18 @@ class Connection(Actor[Signal]):
     def terminate(self, reason: Exit) -> Awaitable[None] | None:
         self._subscription.close()
         if reason.kind is ExitKind.SHUTDOWN:
-            return self._say_goodbye()
+            return self._say_goodbye(Bye.GOING_AWAY, RETRY_MS + random.randrange(SPREAD_MS))
+        if reason.kind is ExitKind.OVERFLOW:
+            return self._say_goodbye(Bye.SLOW_CONSUMER, RETRY_MS)
         if reason.abnormal:
             self._transport.abort()
         self._transport.close()
         return None
 
-    async def _say_goodbye(self) -> None:
-        retry_ms = RETRY_MS + random.randrange(SPREAD_MS)
+    async def _say_goodbye(self, bye: Bye, retry_ms: int) -> None:
         try:
             async with asyncio.timeout(FAREWELL):
-                await self._transport.write(sse_bye(Bye.GOING_AWAY, retry_ms))
+                await self._transport.write(sse_bye(bye, retry_ms))
         except ConnectionError:
             pass
         except TimeoutError:
@@ -145,7 +185,7 @@ class Connection(Actor[Signal]):
             self._transport.close()
 
 
-def _open(subscription: Subscription) -> bytes:
+def _open(subscription: Source) -> bytes:
     """The first control event, and a gap where the client's place in history is no longer known."""
     begins = subscription.begins
     told = {
@@ -156,12 +196,5 @@ def _open(subscription: Subscription) -> bytes:
     }
     opening = sse_control("open", told, begins)
     if subscription.resume is Resume.RESET:
-        gap = {
-            "channel": subscription.channel,
-            "from": str(begins),
-            "to": str(begins),
-            "dropped": 0,
-            "reason": Resume.RESET.value,
-        }
-        opening += sse_control("gap", gap, begins)
+        opening += sse_gap(Gap(subscription.channel, begins, begins, 0, Resume.RESET.value))
     return opening

@@ -5,6 +5,7 @@ that `onmessage` sees them all; control events are named `eco.…`.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import msgspec
 from eco_actor.eventlog import Cursor, Event
 
 SSE: Final = "sse"
+SSE_CHANNEL: Final = "sse channel"
 
 COMMENT: Final = b":\n\n"
 """Says nothing, shows that the connection lives."""
@@ -38,20 +40,55 @@ class Bye(Enum):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events that a client is not shown: those behind *begin*, up to and including *end*."""
+
+    channel: str
+    begin: Cursor
+    end: Cursor
+    dropped: int
+    reason: str
+
+
 def sse_event(event: Event) -> bytes:
     """A data event with its cursor as id; made once per event."""
     frame = event.frames.get(SSE)
     if frame is None:
         # JSON has no line breaks of its own, so one data line holds it
-        frame = b"id: %s\ndata: %s\n\n" % (str(event.cursor).encode(), _encode(event.data))
-        event.frames[SSE] = frame
+        frame = event.frames[SSE] = _id(event.cursor) + b"data: %s\n\n" % _encode(event.data)
     return frame
+
+
+def sse_channel_event(event: Event) -> bytes:
+    """A data event for a client of several channels, which says of which it is."""
+    frame = event.frames.get(SSE_CHANNEL)
+    if frame is None:
+        cursor = str(event.cursor) if event.cursor is not None else None
+        told = {"channel": event.channel, "cursor": cursor, "data": event.data}
+        frame = event.frames[SSE_CHANNEL] = _id(event.cursor) + b"data: %s\n\n" % _encode(told)
+    return frame
+
+
+def sse_gap(gap: Gap) -> bytes:
+    """The control event that tells of a gap; a client that resumes goes on behind it."""
+    told = {
+        "channel": gap.channel,
+        "from": str(gap.begin),
+        "to": str(gap.end),
+        "dropped": gap.dropped,
+        "reason": gap.reason,
+    }
+    return sse_control("gap", told, gap.end)
+
+
+def _id(cursor: Cursor | None) -> bytes:
+    return b"id: %s\n" % str(cursor).encode() if cursor is not None else b""
 
 
 def sse_control(name: str, data: Mapping[str, Any], cursor: Cursor | None = None) -> bytes:
     """A control event called `eco.<name>`."""
-    id_line = b"id: %s\n" % str(cursor).encode() if cursor is not None else b""
-    return b"event: eco.%s\n%sdata: %s\n\n" % (name.encode(), id_line, _encode(data))
+    return b"event: eco.%s\n%sdata: %s\n\n" % (name.encode(), _id(cursor), _encode(data))
 
 
 def sse_retry(retry_ms: int) -> bytes:

@@ -51,6 +51,7 @@ class Event:
     """An event at its place in the log; immutable, shared by everybody who is shown it.
 
     `frames` keeps what encoders made of it, by format: an event is encoded once, not per client.
+    A transient one has no place, so position 0 and no cursor: it is shown to whoever is there.
     """
 
     __slots__ = (
@@ -65,16 +66,21 @@ class Event:
         "terminal",
     )
 
-    def __init__(self, draft: Draft, position: int, epoch: str) -> None:
+    def __init__(self, draft: Draft, position: int, epoch: str | None) -> None:
         self.channel = draft.channel
         self.position = position
-        self.cursor = Cursor(epoch, position)
+        self.cursor = Cursor(epoch, position) if epoch is not None else None
         self.data = draft.data
         self.at_ms = draft.at_ms
         self.opens = draft.opens
         self.terminal = draft.terminal
         self.final = draft.final
         self.frames: dict[str, bytes] = {}
+
+    @classmethod
+    def transient(cls, channel: str, data: Mapping[str, Any], at_ms: int) -> "Event":
+        """An event that is not logged."""
+        return cls(Draft(channel, data, at_ms), 0, None)
 
     def __repr__(self) -> str:
         return f"<Event {self.cursor} {self.channel}>"

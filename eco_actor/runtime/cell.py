@@ -103,17 +103,27 @@ class Cell(Ref[Any]):
 
     # ---- messages
 
+    def tell(self, message: Any) -> Outcome:
+        mailbox = self.mailbox
+        queue = mailbox.queue
+        if len(queue) < mailbox.quick:  # it is awake, and there is room: nothing else to do
+            queue.append(message)
+            return _ENQUEUED
+        life = self._life
+        if life is not None and life.asleep and not queue and type(queue) is deque:
+            queue.append(message)  # a plain mailbox with nothing in it
+            life.asleep = False
+            mailbox.quick = mailbox.capacity
+            self.host.dispatcher.schedule(life)
+            return _ENQUEUED
+        return self._offer(message)
+
     def _offer(self, message: Any) -> Outcome:
         if not self.alive:
             self.mailbox.refuse()
             return Outcome.DEAD
-        mailbox, life = self.mailbox, self._life
-        queue = mailbox.queue
-        outcome = _ENQUEUED
-        if type(queue) is deque and len(queue) < mailbox.capacity:  # as in tell: nothing to decide
-            queue.append(message)
-        else:
-            outcome = mailbox.offer(message)
+        outcome = self.mailbox.offer(message)
+        life = self._life
         if life is not None:
             if outcome is _CLOSED:
                 life.request_exit(OVERFLOW)

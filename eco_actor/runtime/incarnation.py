@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eco_actor.runtime.actor import Actor
 from eco_actor.runtime.asking import Request, running
 from eco_actor.runtime.belongings import Belongings
+from eco_actor.runtime.dispatcher import TURN_BUDGET
 from eco_actor.runtime.errors import ActorDead, HandlerFailed, StartFailed
 from eco_actor.runtime.restarts import KILLED, Exit, ExitKind
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from eco_actor.runtime.ref import Ref
 
 log = logging.getLogger(__name__)
+
+_ROUNDS: Final = (None,) * TURN_BUDGET  # to count rounds by; the quickest there is
 
 LINGER: Final = 4
 """Times that the loop comes round before the job of an idle async handler ends. The answer to what
@@ -220,7 +223,7 @@ class Incarnation:
             mailbox.peak = depth
         mailbox.in_hand = 1  # whenever a handler can look
         try:
-            for _ in repeat(None, budget):
+            for _ in _ROUNDS if budget == TURN_BUDGET else repeat(None, budget):
                 if self._attention:
                     if not self._step(handle):
                         break

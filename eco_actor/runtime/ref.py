@@ -11,7 +11,6 @@ from eco_actor.runtime.mailbox import Mailbox, Outcome, Overflow
 
 M = TypeVar("M", contravariant=True)
 
-_ENQUEUED: Final = Outcome.ENQUEUED
 _DEAD: Final = Outcome.DEAD
 
 
@@ -49,17 +48,12 @@ class Ref(ABC, Generic[M]):
     def _waits_for(self) -> "Ref[Any] | None":
         """The actor for whose answer, or room, the running handler waits."""
 
+    @abstractmethod
     def tell(self, message: M) -> Outcome:
         """Offer *message*; never waits, never raises. What became of it is the answer.
 
         Full: what the mailbox's rule says. Dead: `DEAD`.
         """
-        mailbox = self.mailbox
-        queue = mailbox.queue
-        if len(queue) < mailbox.quick:  # it is awake, and there is room: nothing else to do
-            queue.append(message)
-            return _ENQUEUED
-        return self._offer(message)
 
     async def send(self, message: M) -> Outcome:
         """Offer *message*, waiting for room while the mailbox has the rule buffer and is full.

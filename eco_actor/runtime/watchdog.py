@@ -146,10 +146,10 @@ class _Heart:
         self._listener.start()
 
     def stop(self) -> None:
+        """The thread ends by itself: waiting for it would hold up the loop."""
         self._stopped.set()
         if self._timer is not None:
             self._timer.cancel()
-        self._listener.join()
 
     def _beat(self) -> None:
         now = time.monotonic()

@@ -30,9 +30,14 @@ server_logger.addFilter(_without_traceback)
 GRACE_S: Final = 1.5
 """Seconds that requests under way get at a stop, and once more to end when they are cancelled."""
 
+ANY_ADDRESS: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+"""What means all addresses of the machine, and one to go to instead."""
+
 
 class HttpServer(Actor[Any]):
-    """Serves *routes* on *host*:*port* while it lives; `port` is the real one once it runs.
+    """Serves *routes* at *address* while it lives; its port is the real one once it runs.
+
+    `observer_url` makes the observer's address of the server's.
 
     At its end it stops listening, tells every stream to end, and gives requests `GRACE_S`.
     """
@@ -44,10 +49,12 @@ class HttpServer(Actor[Any]):
         address: "Address",
         routes: Callable[[web.Application], None],
         connections: Callable[[], DynamicSupervisor | None],
+        observer_url: Callable[[str], str],
     ) -> None:
         self._address = address
         self._routes = routes
         self._connections = connections
+        self._observer_url = observer_url
 
     async def init(self) -> None:
         app = web.Application(middlewares=[problems], client_max_size=MAX_BODY)
@@ -66,6 +73,7 @@ class HttpServer(Actor[Any]):
                 raise OSError(taken) from error
             raise
         self._address.port = self._runner.addresses[0][1]
+        log.info("observer: %s", self._observer_url(self._address.url_here))
         log.info("listening on %s", self._address.url)
 
     async def terminate(self, reason: Exit) -> None:
@@ -85,5 +93,12 @@ class Address:
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return self._url(self.host)
+
+    @property
+    def url_here(self) -> str:
+        """For a browser on this machine."""
+        return self._url(ANY_ADDRESS.get(self.host, self.host))
+
+    def _url(self, host: str) -> str:
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"

@@ -14,9 +14,8 @@ import pytest
 
 from eco_actor.app import Eco
 from eco_actor.config import Config
-from eco_actor.runtime import System
+from eco_actor.runtime import State, System
 from eco_actor.runtime.cell import Cell
-from eco_actor.runtime.incarnation import State
 from tests.web.client import JPEG, Client
 from tests.web.held import PICTURE, Held, Running, post
 
@@ -37,6 +36,7 @@ PATHS: Final = (
     "/eco/work/pipeline/reward/1",
     "/eco/work/scans",
     "/eco/work/recovery",
+    "/eco/work/observer",
     "/eco/http",
 )
 
@@ -84,7 +84,7 @@ async def whole_tree(client: Client) -> None:
 
 def orphans(system: System) -> list[str]:
     """Actors of this loop that live without being in the tree."""
-    known = {id(cell) for cell in system._walk()}
+    known = {id(cell) for cell in system.walk()}
     return [
         f"{each.path}: {each.state.value}"
         for each in gc.get_objects()
@@ -112,7 +112,7 @@ def cell_at(system: System, path: str) -> Cell:
 async def test_the_paths_are_all_there_are(blind: Eco, session: aiohttp.ClientSession) -> None:
     """So the tests below leave nobody out."""
     async with serving(blind, session) as (system, _):
-        assert [cell.path for cell in system._walk()] == ["/eco", *PATHS]
+        assert [cell.path for cell in system.walk()] == ["/eco", *PATHS]
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -10,13 +10,13 @@ from tests.web.serving import Server
 
 GARBAGE = {
     "nonsense": b"nonsense\r\n\r\n",
-    "method": b"BREW /healthz HTTP/1.1\r\nHost: a\r\n\r\n",
+    "method": b"BREW /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "version": b"GET / HTTP/9.9\r\n\r\n",
-    "target": b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
-    "header": b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
-    "length": b"POST /scan/classify HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
-    "chunk": b"POST /scan/classify HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
-    b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "target": b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "header": b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"y" * 20_000 + b"\r\n\r\n",
+    "length": b"POST /scan/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+    "chunk": b"POST /scan/classify HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 }
 

@@ -96,7 +96,7 @@ async def test_a_path_of_its_own_is_no_task_id(
 
 def head(length: int, kind: str = "image/jpeg") -> bytes:
     return (
-        f"POST /scan/classify HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
+        f"POST /scan/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
         f"Content-Length: {length}\r\n\r\n"
     ).encode()
 

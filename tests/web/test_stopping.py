@@ -9,6 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from eco_actor.app import Eco
+from eco_actor.runtime import NORMAL
 from tests.web.client import JPEG, Client, control, data_of
 from tests.web.pictures import drawn, encoded
 from tests.web.serving import GATED, Server
@@ -27,6 +29,13 @@ def test_an_idle_server_stops_when_told(server: Callable[..., Server], number: i
     running.stop(signal.Signals(number))
     assert "Traceback" not in running.log_text()
     assert "stopping" in running.log_text()
+
+
+async def test_a_stop_that_comes_before_the_start_is_over_is_not_forgotten(eco: Eco) -> None:
+    """Told while it starts, it ends as soon as it has started."""
+    eco.stop()
+    async with asyncio.timeout(10), eco.running(http=True) as system:
+        assert await system.wait_ended() is NORMAL
 
 
 def test_a_server_starts_again_on_its_port_at_once(server: Callable[..., Server]) -> None:
@@ -99,7 +108,7 @@ async def test_a_stalled_upload_does_not_hold_up_a_stop(server: Callable[..., Se
     running = server()
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
     writer.write(
-        b"POST /scan/classify HTTP/1.1\r\nHost: a\r\nContent-Type: image/jpeg\r\n"
+        b"POST /scan/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
         b"Content-Length: 5000\r\n\r\n\xff\xd8\xff"
     )
     await writer.drain()
