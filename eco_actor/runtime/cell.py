@@ -173,10 +173,10 @@ class Cell(Ref[Any]):
         try:
             await asyncio.shield(started)
         except asyncio.CancelledError:
+            # Looked at, whenever it comes: the cancellation is what the caller hears of.
+            started.add_done_callback(asyncio.Future.exception)
             life.kill()
             await asyncio.wait((started,), timeout=CANCEL_PATIENCE)
-            if started.done() and not started.cancelled():
-                started.exception()  # looked at: the cancellation is what the caller hears of
             raise
 
     def start_nowait(self) -> None:

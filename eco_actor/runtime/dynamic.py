@@ -88,8 +88,8 @@ class DynamicSupervisor(Parent):
                 return self._cannot_take(message)
         return None
 
-    async def terminate(self, reason: Exit) -> None:
-        """All children are told at once and share the time of the slowest."""
+    async def _stop_children(self) -> None:
+        """All are told at once and share the time of the slowest."""
         cells = list(self._cells.values())
         await halt(cells, SHUTDOWN)
         for cell in cells:

@@ -14,6 +14,11 @@ log = logging.getLogger(__name__)
 ABANDON_AFTER: Final = 1.0
 """Seconds that a cancelled task gets to end; then its cell is given up and the fault is logged."""
 
+CUT_AFTER: Final = ABANDON_AFTER / 2
+"""Seconds that the children of a supervisor get whose own time is over: less than it has itself."""
+
+RESTING: Final = frozenset({State.DOWN, State.ENDED, State.DEAD})
+
 
 async def halt(cells: Sequence[Cell], reason: Exit) -> None:
     """End the incarnations of *cells*, all told at once: ask, wait, kill, at worst give up.
@@ -23,7 +28,7 @@ async def halt(cells: Sequence[Cell], reason: Exit) -> None:
     """
     waiting: dict[asyncio.Future[None], Cell] = {}
     for cell in cells:
-        if cell.state not in (State.DOWN, State.ENDED, State.DEAD):
+        if cell.state not in RESTING:
             waiting[cell.expect_end()] = cell
             cell.request_exit(reason)
     bounds = [cell.spec.shutdown for cell in waiting.values()]
@@ -35,7 +40,30 @@ async def halt(cells: Sequence[Cell], reason: Exit) -> None:
     await _wait(waiting, ABANDON_AFTER)
     for cell in waiting.values():
         log.error("%s: does not end when cancelled, given up", cell.path)
-        cell.give_up()
+        abandon(cell)
+
+
+async def cut_short(cells: Sequence[Cell]) -> None:
+    """End *cells* now: cancel them all, wait a moment, give up those that are left, bury all."""
+    waiting = {cell.expect_end(): cell for cell in cells if cell.state not in RESTING}
+    for cell in waiting.values():
+        cell.cut_short()
+    try:
+        await _wait(waiting, CUT_AFTER)
+    finally:
+        for cell in reversed(cells):
+            abandon(cell)
+            cell.bury()
+
+
+def abandon(cell: Cell) -> None:
+    """Go on without *cell*, which was cut short, and all below it: what they still do is ignored."""
+    actor = cell.actor
+    for below in reversed(list(actor.children()) if actor is not None else ()):
+        below.cut_short()
+        abandon(below)
+        below.bury()
+    cell.give_up()
 
 
 async def _wait(waiting: dict["asyncio.Future[None]", Cell], timeout: float | None) -> None:

@@ -64,12 +64,12 @@ class Incarnation:
     __slots__ = (
         "_attention",
         "_busy",
-        "_cancelled",
         "_in_hand",
         "_signals",
         "actor",
         "asleep",
         "belongings",
+        "cancelled",
         "cell",
         "exit",
         "over",
@@ -91,7 +91,7 @@ class Incarnation:
         self.task: asyncio.Task[None] | None = None  # of the hook that runs in a job
         self.waits_for: Ref[Any] | None = None
         self._busy = False  # a job runs a hook; `task` is its task after its first step
-        self._cancelled = False  # before that first step
+        self.cancelled = False  # before that first step
         self.asleep = False  # it runs, without a job, and without a turn that is to come
         self._attention = True  # until the first look at what there is
         self._in_hand: Any = NOTHING
@@ -404,7 +404,7 @@ class Incarnation:
 
     def cancel(self) -> None:
         """Cancel the hook that runs in a job, also one that has not had its first step yet."""
-        self._cancelled = True
+        self.cancelled = True
         if self.task is not None:
             self.task.cancel()
 
@@ -481,7 +481,7 @@ class Incarnation:
     # ---- jobs
 
     def _spawn(self, coro: Coroutine[Any, Any, Any], what: str) -> None:
-        self._busy, self.task, self._cancelled = True, None, False
+        self._busy, self.task, self.cancelled = True, None, False
         try:
             self.cell.host.jobs.spawn(self._own_task(coro), f"{self.cell.path}:{what}")
         except RuntimeError:  # the system has closed; this life was given up before
@@ -491,7 +491,7 @@ class Incarnation:
     async def _own_task(self, coro: Coroutine[Any, Any, Any]) -> None:
         running.set(self)
         self.task = asyncio.current_task()
-        if self._cancelled and self.task is not None:
+        if self.cancelled and self.task is not None:
             self.task.cancel()
         await coro
 

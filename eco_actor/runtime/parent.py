@@ -1,6 +1,7 @@
 """What both kinds of supervisors have: children by name, one budget of restarts, and what they can
 be asked to do with a child: start, stop, restart and delete it, while they run."""
 
+import asyncio
 import logging
 import random
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from typing import Any
 from eco_actor.runtime.actor import Actor, ChildSpec
 from eco_actor.runtime.asking import Failure
 from eco_actor.runtime.cell import Cell
+from eco_actor.runtime.halting import cut_short
 from eco_actor.runtime.mailbox import MailboxSpec
 from eco_actor.runtime.restarts import SHUTDOWN, Backoff, Exit, RestartWindow
 
@@ -78,6 +80,22 @@ class Parent(Actor[Any]):
 
     def child(self, name: str) -> Cell | None:
         return self._cells.get(name)
+
+    async def terminate(self, reason: Exit) -> None:
+        """Stop the children, whatever comes in between: nobody else would."""
+        while True:
+            try:
+                await self._stop_children()
+                return
+            except asyncio.CancelledError:
+                if self._life.cancelled:  # its time is over, and with it theirs
+                    await cut_short(list(self._cells.values()))
+                    raise
+                log.warning("%s: a cancellation that nobody asked for", self._life.cell.path)
+
+    async def _stop_children(self) -> None:
+        """Stop and bury all children; called again when it was interrupted."""
+        raise NotImplementedError
 
     def _cannot_take(self, message: object) -> Failure:
         error = TypeError(f"a supervisor cannot take a {type(message).__name__}")

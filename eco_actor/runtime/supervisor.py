@@ -85,7 +85,7 @@ class Supervisor(Parent):
             try:
                 await self._start(cell)
             except BaseException as error:
-                await self._stop_all()
+                await self._stop_children()
                 if isinstance(error, Exception):
                     raise StartFailed(cell.path, f"{type(error).__name__}: {error}") from error
                 raise
@@ -108,9 +108,6 @@ class Supervisor(Parent):
             case _:
                 return self._cannot_take(message)
         return None
-
-    async def terminate(self, reason: Exit) -> None:
-        await self._stop_all()
 
     # ---- restarts
 
@@ -151,15 +148,14 @@ class Supervisor(Parent):
     async def _stop_group(self, group: Sequence[Cell]) -> None:
         for cell in reversed(group):
             await halt([cell], SHUTDOWN)
+            if cell.spec.restart is Restart.TEMPORARY:
+                self._forget(cell)
 
     async def _start_group(self, group: Sequence[Cell]) -> None:
         """Start all of a group that is down; a failure counts again, at the child that failed."""
         for cell in group:
             if cell.state not in (State.DOWN, State.ENDED):
-                continue  # it was added while the group waited
-            if cell.spec.restart is Restart.TEMPORARY:
-                self._forget(cell)
-                continue
+                continue  # temporary, or it was added while the group waited
             try:
                 await self._start(cell)
             except Exception as error:
@@ -217,7 +213,7 @@ class Supervisor(Parent):
         self._forget(cell)
         return cell
 
-    async def _stop_all(self) -> None:
+    async def _stop_children(self) -> None:
         for cell in reversed(list(self._cells.values())):
             await halt([cell], SHUTDOWN)
             cell.bury()
