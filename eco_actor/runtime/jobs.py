@@ -31,7 +31,7 @@ class Jobs:
 
         RuntimeError after `close`; *coro* is then closed, never awaited.
         """
-        spawning = self._scheduler.spawn(coro, name=name)
+        spawning = self._scheduler.spawn(Started(coro), name=name)
         try:
             spawning.send(None)
         except StopIteration:
@@ -45,6 +45,32 @@ class Jobs:
     async def close(self) -> None:
         """Cancel what still runs and wait for it; jobs that will not end are logged."""
         await self._scheduler.close()
+
+
+class Started(Coroutine[Any, Any, None]):
+    """Runs *coro* to its first await even when it is cancelled before: what it does at its end, as
+    letting others know of it, is then done as at any other time."""
+
+    __slots__ = ("_began", "_coro")
+
+    def __init__(self, coro: Coroutine[Any, Any, None]) -> None:
+        self._coro = coro
+        self._began = False
+
+    def send(self, value: Any) -> Any:
+        self._began = True
+        return self._coro.send(value)
+
+    def throw(self, error: Any, value: Any = None, trace: Any = None) -> Any:
+        if not self._began:
+            self.send(None)  # whatever it waits for, it will not get
+        return self._coro.throw(error)
+
+    def close(self) -> None:
+        self._coro.close()
+
+    def __await__(self) -> Any:
+        return self._coro.__await__()
 
 
 def _report(scheduler: Scheduler, context: dict[str, Any]) -> None:

@@ -82,6 +82,9 @@ class Parent(Actor[Any]):
         return self._cells.get(name)
 
     async def terminate(self, reason: Exit) -> None:
+        await self._stop_all()
+
+    async def _stop_all(self) -> None:
         """Stop the children, whatever comes in between: nobody else would."""
         while True:
             try:

@@ -85,7 +85,7 @@ class Supervisor(Parent):
             try:
                 await self._start(cell)
             except BaseException as error:
-                await self._stop_children()
+                await self._stop_all()
                 if isinstance(error, Exception):
                     raise StartFailed(cell.path, f"{type(error).__name__}: {error}") from error
                 raise
