@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ import uvloop
 from eco_actor.app import Eco, load_classifier, lock
 from eco_actor.config import LOG_LEVELS, Config, ConfigError
 from eco_actor.eventlog import Durability, StoreError
-from eco_actor.runtime import NORMAL, StartFailed
+from eco_actor.runtime import NORMAL, StartFailed, settle_memory
 from eco_actor.scan.model_cache import ModelUnavailable
 from eco_actor.scan.picture import BadPicture
 from eco_actor.scan.state import ScanState
@@ -27,9 +26,6 @@ log = logging.getLogger(__name__)
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """A busy loop starves the writer thread of the interpreter lock at the default of 5 ms."""
-
-COLLECT_AFTER: Final = (10_000, 20, 20)
-"""New objects before a collection, and collections of each age before one of the next."""
 
 ON_OFF: Final = {"on": True, "off": False}
 
@@ -150,23 +146,13 @@ def _serve(given: argparse.Namespace) -> int:
         return status
 
 
-def _settle_memory() -> None:
-    """What is there after the start stays: the collector need not look at it again.
-
-    Nor need it look so often: actors are freed without it, and each is a handful of objects.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
-
-
 async def _serve_until_told(eco: Eco) -> int:
     """0 after a signal; 1 when the tree gave up by itself."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, eco.stop)
     async with eco.running(http=True) as system:
-        _settle_memory()
+        settle_memory()
         reason = await system.wait_ended()
         log.info("stopping (%s)", reason)
         return 0 if reason is NORMAL else 1

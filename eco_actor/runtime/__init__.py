@@ -12,6 +12,7 @@ supervisor   Supervisor; dynamic: DynamicSupervisor; parent: what both have; hal
 dispatcher   who gets the next turn
 jobs         the tasks, owned by aiojobs
 names        actors by name
+memory       how often the collector looks
 system       one tree, from start to stop
 inspection   states and traces; watchdog: warnings
 testing      a loop with virtual time, and the test kit
@@ -35,6 +36,7 @@ from eco_actor.runtime.errors import (
 )
 from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.mailbox import Mailbox, MailboxSpec, Outcome, Overflow
+from eco_actor.runtime.memory import settle_memory
 from eco_actor.runtime.parent import DeleteChild, RestartChild, StartChild, StopChild
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import (
@@ -94,4 +96,5 @@ __all__ = (
     "TooManyPipes",
     "Watchdog",
     "child",
+    "settle_memory",
 )

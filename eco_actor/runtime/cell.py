@@ -19,7 +19,7 @@ from eco_actor.runtime.actor import Actor, ChildSpec, Down
 from eco_actor.runtime.asking import Request
 from eco_actor.runtime.dispatcher import Dispatcher
 from eco_actor.runtime.errors import ActorDead, MailboxFull
-from eco_actor.runtime.incarnation import Incarnation, State
+from eco_actor.runtime.incarnation import DOWN, Incarnation, State
 from eco_actor.runtime.inspection import Traced, Tracer, kind_of, state_of
 from eco_actor.runtime.jobs import Jobs
 from eco_actor.runtime.mailbox import Mailbox, MailboxSpec, Outcome
@@ -81,7 +81,7 @@ class Cell(Ref[Any]):
         self.tracer: Tracer | None = None
         self._life: Incarnation | None = None
         self._requests = 0  # queued in the mailbox
-        self._resting = State.DOWN  # what it is while it has no life
+        self._resting = DOWN  # what it is while it has no life
         self._waiters = None
         self._watchers: dict[Incarnation, None] | None = None
         self._ended: asyncio.Future[None] | None = None  # set while the supervisor stops it
@@ -192,7 +192,7 @@ class Cell(Ref[Any]):
         assert self._life is None, f"{self.path} is started while it is {self.state.value}"
         self.incarnation += 1
         self.alive = True
-        self._resting = State.DOWN
+        self._resting = DOWN
         life = self._life = Incarnation(self)
         return life
 
@@ -262,7 +262,7 @@ class Cell(Ref[Any]):
         if self.incarnation == 1:
             self._make_mailbox(actor.mailbox)
         spec = self.spec
-        if spec.restart is Restart.TEMPORARY and type(spec.factory) is functools.partial:
+        if type(spec.factory) is functools.partial and spec.restart is Restart.TEMPORARY:
             # It is made once, so what it was made from, a picture maybe, is not kept.
             self.spec = spec.made_by(type(actor))
 

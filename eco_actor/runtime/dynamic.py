@@ -9,7 +9,7 @@ from eco_actor.runtime.asking import Failure
 from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.errors import ActorDead, NoSuchChild, StartFailed, TooManyChildren
 from eco_actor.runtime.halting import halt
-from eco_actor.runtime.incarnation import State
+from eco_actor.runtime.incarnation import RUNNING, State
 from eco_actor.runtime.parent import ChildEnded, DeleteChild, Parent, StartChild, StopChild
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import SHUTDOWN, Backoff, Exit, ExitKind, should_restart
@@ -104,7 +104,7 @@ class DynamicSupervisor(Parent):
 
     def _new_cell(self, spec: ChildSpec) -> Cell:
         cell = self._life.cell
-        if self._life.state is not State.RUNNING:
+        if self._life.state is not RUNNING:
             raise ActorDead(cell.path, "it takes no more children, it is ending")
         if len(self._cells) >= self.max_children:
             raise TooManyChildren(cell.path, f"{self.max_children} children already")

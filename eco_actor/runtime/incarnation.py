@@ -57,7 +57,10 @@ class State(Enum):
     DEAD = "dead"  # for good
 
 
-_RUNNING: Final = State.RUNNING  # looked up once a message: an Enum's attributes are slow
+# An Enum's attributes are slow, and these are looked up for each message or start.
+STARTING: Final = State.STARTING
+RUNNING: Final = State.RUNNING
+DOWN: Final = State.DOWN
 
 
 class Incarnation:
@@ -83,7 +86,7 @@ class Incarnation:
 
     def __init__(self, cell: "Cell") -> None:
         self.cell = cell
-        self.state = State.STARTING
+        self.state = STARTING
         self.actor = None
         self.over = False
         self.suspended = False
@@ -156,7 +159,7 @@ class Incarnation:
         self.cell.not_started(error)
 
     def _run(self) -> None:
-        self.state = _RUNNING
+        self.state = RUNNING
         self.asleep = True
         if self._signals or self.exit is not None or len(self.cell.mailbox):
             self.wake()
@@ -209,7 +212,7 @@ class Incarnation:
 
     def turn(self, budget: int) -> None:
         """Handle at most *budget* messages; called by the dispatcher alone."""
-        if self.state is not _RUNNING:
+        if self.state is not RUNNING:
             return  # given up since
         mailbox, actor = self.cell.mailbox, self.actor
         assert actor is not None
@@ -375,7 +378,7 @@ class Incarnation:
         self._attention = True
         if not self._busy:
             self.wake()
-        elif self.state is State.RUNNING and self.actor and self.actor.interruptible:
+        elif self.state is RUNNING and self.actor and self.actor.interruptible:
             self.cancel()
 
     def kill(self) -> None:

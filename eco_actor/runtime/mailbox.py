@@ -18,10 +18,9 @@ Conservation, at every instant:
     accepted == handled + replaced + coalesced + dead + expired + in_hand + depth
 """
 
-import functools
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -81,6 +80,12 @@ class MailboxSpec(Generic[M]):
     reserve: int = 0
     terminal: Callable[[M], bool] | None = None
 
+    plain: bool = field(init=False, repr=False, compare=False)
+    """Whether a message is one of many: no keys, no bytes, no reserve."""
+
+    makes_room: bool = field(init=False, repr=False, compare=False)
+    """Whether queued messages give way to newer ones."""
+
     def __post_init__(self) -> None:
         if not isinstance(self.overflow, Overflow):
             rules = ", ".join(rule.value for rule in Overflow)
@@ -104,16 +109,10 @@ class MailboxSpec(Generic[M]):
             raise ValueError("max_bytes and size come together: a bound, and what counts for it")
         if (self.reserve == 0) != (self.terminal is None):
             raise ValueError("reserve and terminal come together: the room, and who it is for")
-
-    @functools.cached_property
-    def plain(self) -> bool:
-        """Whether a message is one of many: no keys, no bytes, no reserve."""
-        return self.key is None and self.size is None and self.terminal is None
-
-    @functools.cached_property
-    def makes_room(self) -> bool:
-        """Whether queued messages give way to newer ones."""
-        return self.overflow in (Overflow.LATEST, Overflow.COALESCE)
+        plain = self.key is None and self.size is None and self.terminal is None
+        object.__setattr__(self, "plain", plain)
+        makes_room = self.overflow in (Overflow.LATEST, Overflow.COALESCE)
+        object.__setattr__(self, "makes_room", makes_room)
 
     def build(self) -> "Mailbox[M]":
         """An empty mailbox of this kind."""

@@ -6,7 +6,7 @@ A handler builds the connection, and waits.
 import asyncio
 import itertools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from aiohttp import web
@@ -40,6 +40,9 @@ HEADERS = {
 }
 
 CHANNEL: Final = re.compile("[a-z]+:[A-Za-z0-9_.-]{1,128}")
+
+MAX_WAITING: Final = 512 * 1024
+"""Bytes that may wait for a client."""
 
 
 class StreamRoutes:
@@ -79,7 +82,7 @@ class StreamRoutes:
             raise Problem(422, "bad_option", f"channel: one, for the time being, not {len(asked)}")
         channel = self._channel(asked[0])
         after = request.headers.get("Last-Event-ID") or request.query.get("after") or None
-        source = LiveSubscription(self._log, channel, after, live_mailbox(request))
+        source = LiveSubscription(self._log, channel, after, live_mailbox(request.query))
         return await self._stream(request, source, sse_channel_event)
 
     def _channel(self, name: str) -> LiveChannel:
@@ -126,12 +129,11 @@ class StreamRoutes:
             return None
 
 
-def live_mailbox(request: web.Request) -> MailboxSpec[Event]:
+def live_mailbox(query: Mapping[str, str]) -> MailboxSpec[Event]:
     """The mailbox that a client wants on a channel without a log: any of the five rules.
 
     Problem for one that it cannot have.
     """
-    query = request.query
     try:
         overflow = Overflow(query.get("overflow", Overflow.BUFFER.value))
     except ValueError as error:
@@ -144,7 +146,13 @@ def live_mailbox(request: web.Request) -> MailboxSpec[Event]:
         raise Problem(422, "bad_option", f"capacity: a number from 1 to {MAX_CAPACITY}")
     # Without keys of their own, all events of a channel replace each other.
     key = (lambda event: event.channel) if overflow is Overflow.COALESCE else None
-    return MailboxSpec(int(text), overflow, key)
+    return MailboxSpec(
+        int(text),
+        overflow,
+        key,
+        max_bytes=MAX_WAITING,
+        size=lambda event: len(sse_channel_event(event)),
+    )
 
 
 class ResponseTransport:
