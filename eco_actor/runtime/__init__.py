@@ -14,7 +14,7 @@ jobs         the tasks, owned by aiojobs
 names        actors by name
 memory       how often the collector looks
 system       one tree, from start to stop
-inspection   states and traces; watchdog: warnings
+inspection   states and traces; watchdog: warnings; fold, tally: a tree as a bounded list of rows
 testing      a loop with virtual time, and the test kit
 """
 

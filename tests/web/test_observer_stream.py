@@ -12,6 +12,9 @@ import aiohttp
 import pytest
 
 from eco_actor.app import Eco
+from eco_actor.eventlog import Event
+from eco_actor.runtime import Outcome
+from eco_actor.web.streams import live_mailbox
 from tests.web.checks import check_problem
 from tests.web.client import Client, Stream, control, is_data
 from tests.web.credentials import SECRET, bearer
@@ -156,6 +159,15 @@ async def test_all_five_rules_can_be_had(
         assert (told["overflow"], told["capacity"]) == (overflow, capacity)
         assert told["resume"] == "fresh"
         assert (await snapshot(stream))["rows"]
+
+
+def test_no_more_than_half_a_mebibyte_waits_for_a_watcher() -> None:
+    """Whatever capacity was asked for: the bytes are those of the frames, encoded once for all."""
+    mailbox = live_mailbox({"overflow": "drop", "capacity": "4096"}).build()
+    event = Event.transient("system:actors", {"text": "x" * 100_000}, 1)
+    outcomes = [mailbox.offer(event) for _ in range(6)]
+    assert outcomes == [Outcome.ENQUEUED] * 5 + [Outcome.DROPPED]
+    assert len(event.frames) == 1
 
 
 async def test_who_comes_back_with_its_cursor_goes_on_from_now(plain: Client) -> None:
