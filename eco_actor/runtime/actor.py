@@ -89,7 +89,7 @@ class Actor(Generic[M]):
 
     def stop(self, reason: Exit = NORMAL) -> None:
         """End after the current message; what is still queued is lost unless a restart follows."""
-        self._life.request_exit(reason)
+        self._life.stop(reason)
 
     def now(self) -> float:
         """The clock of timers and deadlines, in seconds; it never goes back."""

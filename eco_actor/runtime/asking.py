@@ -64,6 +64,8 @@ class Failure:
     __slots__ = ("error",)
 
     def __init__(self, error: Exception) -> None:
+        if not isinstance(error, Exception) or isinstance(error, StopIteration):
+            raise TypeError(f"a Failure holds an exception that can be raised, not {error!r}")
         self.error = error
 
 

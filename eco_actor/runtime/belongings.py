@@ -57,6 +57,10 @@ class Belongings:
         if cell.add_watcher(self._life):
             self._watched[cell] = None
 
+    def watched_no_more(self, cell: "Cell") -> None:
+        """*cell* has ended for good."""
+        self._watched.pop(cell, None)
+
     def unwatch(self, ref: "Ref[Any]") -> None:
         cell = cast("Cell", ref)
         self._watched.pop(cell, None)

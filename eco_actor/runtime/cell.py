@@ -25,7 +25,7 @@ from eco_actor.runtime.jobs import Jobs
 from eco_actor.runtime.mailbox import Mailbox, MailboxSpec, Outcome
 from eco_actor.runtime.names import Names
 from eco_actor.runtime.ref import Ref
-from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, Restart
+from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, Restart, describe
 
 CANCEL_PATIENCE: Final = 1.0
 """Seconds that a cancelled init gets to end before whoever cancelled it goes on."""
@@ -147,7 +147,10 @@ class Cell(Ref[Any]):
             self._life.attend()
 
     def _waits_for(self) -> Ref[Any] | None:
-        return None if self._life is None else self._life.waits_for
+        if self._life is None or self._life.waits_for is None:
+            return None
+        target, answer = self._life.waits_for
+        return None if answer.done() else target  # it is about to go on
 
     def signal(self, message: Any) -> None:
         """Deliver *message* in the control lane: ahead of the mailbox, whatever its depth.
@@ -248,7 +251,9 @@ class Cell(Ref[Any]):
             self.dead_letter(bare, "its actor has ended")
         self._fail_waiters()
         self._tell_watchers(Down(self, self.incarnation, self.last_exit or KILLED, None))
-        self._watchers = None
+        watchers, self._watchers = self._watchers, None
+        for life in watchers or ():
+            life.watched_no_more(self)
 
     # ---- what its incarnation tells it
 
@@ -274,7 +279,7 @@ class Cell(Ref[Any]):
 
     def not_started(self, error: BaseException | None) -> None:
         """Its init, or what makes the actor, raised."""
-        self.last_error = f"{type(error).__name__}: {error}"
+        self.last_error = describe(error)
         if not hasattr(self, "mailbox"):
             self._make_mailbox(Actor.mailbox)  # its own was never made; nothing was offered
         self._life = None

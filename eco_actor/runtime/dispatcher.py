@@ -5,6 +5,7 @@ turns by TURNS; what is left then goes on in the next iteration of the loop, so 
 other callbacks are never further away than one run.
 """
 
+import contextvars
 import time
 from asyncio import AbstractEventLoop
 from collections import deque
@@ -54,13 +55,15 @@ class Dispatcher:
         self._loop = loop
         self._ready: deque[Turnable] = deque()
         self._armed = False
+        # Turns see the context in which the system was started, not that of whoever told first.
+        self._context = contextvars.copy_context()
 
     def schedule(self, who: Turnable) -> None:
         """Give *who* a turn soon, after those that were scheduled before it."""
         self._ready.append(who)
         if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._run)
+            self._loop.call_soon(self._run, context=self._context)
 
     def _run(self) -> None:
         ready = self._ready
@@ -72,7 +75,7 @@ class Dispatcher:
         finally:  # even a turn that breaks the rule and raises stops nobody else
             self._armed = bool(ready)
             if ready:
-                self._loop.call_soon(self._run)
+                self._loop.call_soon(self._run, context=self._context)
 
 
 class ScheduledDispatcher(Dispatcher):
@@ -90,7 +93,7 @@ class ScheduledDispatcher(Dispatcher):
         finally:
             self._armed = bool(ready)
             if ready:
-                self._loop.call_soon(self._run)
+                self._loop.call_soon(self._run, context=self._context)
 
 
 class WatchedDispatcher(Dispatcher):
@@ -106,7 +109,7 @@ class WatchedDispatcher(Dispatcher):
         self._ready.append(who)
         if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._run)
+            self._loop.call_soon(self._run, context=self._context)
 
     def _run(self) -> None:
         ready, since, clock = self._ready, self._since, time.monotonic
@@ -126,4 +129,4 @@ class WatchedDispatcher(Dispatcher):
         finally:
             self._armed = bool(ready)
             if ready:
-                self._loop.call_soon(self._run)
+                self._loop.call_soon(self._run, context=self._context)

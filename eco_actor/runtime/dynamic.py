@@ -12,7 +12,7 @@ from eco_actor.runtime.halting import halt
 from eco_actor.runtime.incarnation import RUNNING, State
 from eco_actor.runtime.parent import ChildEnded, DeleteChild, Parent, StartChild, StopChild
 from eco_actor.runtime.ref import Ref
-from eco_actor.runtime.restarts import SHUTDOWN, Backoff, Exit, ExitKind, should_restart
+from eco_actor.runtime.restarts import SHUTDOWN, Backoff, Exit, ExitKind, describe, should_restart
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,8 @@ class DynamicSupervisor(Parent):
     def child_ended(self, cell: Cell, reason: Exit) -> None:
         if should_restart(cell.spec.restart, reason):
             super().child_ended(cell, reason)
-        else:  # nothing to wait for: its place is free at once
+        elif self._cells.get(cell.name) is cell:  # nothing to wait for: its place is free at once
+            self._log_end(cell, reason)
             self._forget(cell)
 
     def _new_cell(self, spec: ChildSpec) -> Cell:
@@ -124,7 +125,7 @@ class DynamicSupervisor(Parent):
             await self._start(cell)
         except Exception as error:
             self._forget(cell)
-            return Failure(StartFailed(cell.path, f"{type(error).__name__}: {error}"))
+            return Failure(StartFailed(cell.path, describe(error)))
         return cell
 
     async def _stop_child(self, name: str) -> object:
@@ -152,5 +153,5 @@ class DynamicSupervisor(Parent):
         try:
             await self._start(cell)
         except Exception as error:
-            log.warning("%s: restart failed: %s: %s", cell.path, type(error).__name__, error)
+            log.warning("%s: restart failed: %s", cell.path, describe(error))
             self.child_ended(cell, Exit(ExitKind.CRASHED, error))

@@ -43,6 +43,9 @@ LINGER: Final = 4
 """Times that the loop comes round before the job of an idle async handler ends. The answer to what
 it has just sent is then handled by the same job; making another costs more than these rounds."""
 
+EXITS: Final = (KeyboardInterrupt, SystemExit)
+"""What ends the actor like any other error, and then goes on to end the program."""
+
 NOTHING: Final = object()
 
 
@@ -92,7 +95,7 @@ class Incarnation:
         self.suspended = False
         self.exit: Exit | None = None  # wanted, and since STOPPING decided
         self.task: asyncio.Task[None] | None = None  # of the hook that runs in a job
-        self.waits_for: Ref[Any] | None = None
+        self.waits_for: tuple[Ref[Any], asyncio.Future[Any]] | None = None
         self._busy = False  # a job runs a hook; `task` is its task after its first step
         self.cancelled = False  # before that first step
         self.asleep = False  # it runs, without a job, and without a turn that is to come
@@ -114,9 +117,11 @@ class Incarnation:
             actor._life = self
             self.actor = actor
             waiting = actor.init()
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
             self._fail_start(error)
-            raise
+            if isinstance(error, (Exception, *EXITS)):
+                raise
+            raise StartFailed(cell.path, f"its init raised {error!r}") from error
         if waiting is not None and inspect.iscoroutine(waiting):
             return waiting
         self._run()
@@ -141,8 +146,10 @@ class Incarnation:
             await waiting
         except asyncio.CancelledError:
             failed = StartFailed(self.cell.path, "its init was cancelled")
-        except Exception as error:
+        except (Exception, *EXITS) as error:
             failed = error
+        except BaseException as error:
+            failed = StartFailed(self.cell.path, f"its init raised {error!r}")
         if failed is None and not self.over:
             self._busy, self.task = False, None
             self._run()
@@ -153,6 +160,8 @@ class Incarnation:
                 started.set_result(None)
             else:
                 started.set_exception(failed)
+        if isinstance(failed, EXITS):
+            raise failed
 
     def _fail_start(self, error: BaseException | None) -> None:
         self._release()
@@ -236,8 +245,10 @@ class Incarnation:
                     mailbox.handled += 1
                 else:
                     break
-        except (Exception, asyncio.CancelledError) as error:
+        except BaseException as error:
             self._crash(error)
+            if isinstance(error, EXITS):
+                raise
             return
         self._in_hand = NOTHING
         mailbox.in_hand = 0
@@ -295,7 +306,7 @@ class Incarnation:
 
     async def _drain(self, budget: int) -> None:
         """Handle what there is, linger for a moment, then end: the job of an async handler."""
-        crash: Exception | None = None
+        crash: BaseException | None = None
         try:
             idle = 0
             while idle < LINGER:
@@ -306,15 +317,16 @@ class Incarnation:
         except asyncio.CancelledError:
             if self.exit is None:  # nobody asked for it: that is no orderly end
                 self.exit = KILLED
-        except Exception as error:
+        except BaseException as error:
             crash = error
-        if self.over:
-            return  # given up long ago, whatever it still finds out
-        self._busy, self.task = False, None
-        if crash is not None:
-            self._crash(crash)
-        else:
-            self._rest()
+        if not self.over:  # given up long ago, whatever it still finds out
+            self._busy, self.task = False, None
+            if crash is not None:
+                self._crash(crash)
+            else:
+                self._rest()
+        if isinstance(crash, EXITS):
+            raise crash
 
     async def _drain_some(self, budget: int) -> bool:
         """Handle at most *budget* messages; whether there was one."""
@@ -366,19 +378,28 @@ class Incarnation:
     def _crash(self, error: BaseException) -> None:
         if self.exit is None or not self.exit.abnormal:
             self.exit = Exit(ExitKind.CRASHED, error)
+            log.error("%s: crashed", self.cell.path, exc_info=error)
         self._stop()
 
     # ---- the end
 
-    def request_exit(self, reason: Exit) -> None:
-        """End after the message in hand; the first wish stands."""
-        if self.exit is not None or self.state is State.STOPPING:
-            return
-        self.exit = reason
-        self._attention = True
-        if not self._busy:
+    def stop(self, reason: Exit) -> None:
+        """End after the message in hand, by its own wish; the first wish stands."""
+        if not isinstance(reason, Exit):
+            raise TypeError(f"an actor ends for an Exit, such as NORMAL, not for {reason!r}")
+        if self.exit is None and self.state is not State.STOPPING:
+            self.exit = reason
+            self._attention = True
             self.wake()
-        elif self.state is RUNNING and self.actor and self.actor.interruptible:
+
+    def request_exit(self, reason: Exit) -> None:
+        """As `stop`, wished from outside: an interruptible handler is cancelled."""
+        if self.exit is not None:
+            return
+        self.stop(reason)
+        if not self._busy:
+            return
+        if self.state is RUNNING and self.actor and self.actor.interruptible:
             self.cancel()
 
     def kill(self) -> None:
@@ -403,7 +424,10 @@ class Incarnation:
         """Cancel whatever hook runs, also `terminate`: its time is over."""
         self.exit = KILLED
         self._attention = True
-        self.cancel()
+        if self._busy:
+            self.cancel()
+        else:
+            self.wake()
 
     def cancel(self) -> None:
         """Cancel the hook that runs in a job, also one that has not had its first step yet."""
@@ -419,9 +443,12 @@ class Incarnation:
         self._lose_in_hand()
         try:
             waiting = self.actor.terminate(self.exit)
-        except (Exception, asyncio.CancelledError):
+        except BaseException as error:
             log.exception("%s: terminate failed", self.cell.path)
             waiting = None
+            if isinstance(error, EXITS):
+                self.finish()
+                raise
         if self.belongings is not None and self.belongings.cancel_pipes():
             waiting = self._end_pipes(waiting)
         if inspect.iscoroutine(waiting):
@@ -434,8 +461,11 @@ class Incarnation:
             await waiting
         except asyncio.CancelledError:
             log.warning("%s: terminate was cut short", self.cell.path)
-        except Exception:
+        except BaseException as error:
             log.exception("%s: terminate failed", self.cell.path)
+            if isinstance(error, EXITS):
+                self.finish()
+                raise
         self.finish()
 
     async def _end_pipes(self, waiting: Any) -> None:
@@ -480,6 +510,11 @@ class Incarnation:
             self.belongings.release()
             self.belongings = None
         self.actor = None  # each knows the other: without this only the collector would free them
+
+    def watched_no_more(self, cell: "Cell") -> None:
+        """*cell*, which it watched, has ended for good."""
+        if self.belongings is not None:
+            self.belongings.watched_no_more(cell)
 
     # ---- jobs
 

@@ -106,7 +106,17 @@ class Parent(Actor[Any]):
         return Failure(error)
 
     def child_ended(self, cell: Cell, reason: Exit) -> None:
-        self._life.signal(ChildEnded(cell, cell.incarnation, reason))
+        if (
+            self._cells.get(cell.name) is cell
+        ):  # not one of an earlier incarnation, given up long ago
+            self._life.signal(ChildEnded(cell, cell.incarnation, reason))
+
+    def _log_end(self, cell: Cell, reason: Exit) -> None:
+        """It is not restarted; an orderly end is no news."""
+        if reason.abnormal:
+            log.info(
+                "%s: ended (%s), not restarted: %s", cell.path, reason, cell.spec.restart.value
+            )
 
     def _may_restart(self, cell: Cell, reason: Exit) -> bool:
         """Count a restart; give up and say who spent the budget when it is one too many."""

@@ -78,10 +78,11 @@ class Ref(ABC, Generic[M]):
         who = asker()
         if who is not None:
             check_cycle(who, self)
-            who.waits_for = self
         if self._waiters is None:
             self._waiters = deque()
         admitted: asyncio.Future[Outcome] = self._loop.create_future()
+        if who is not None:
+            who.waits_for = self, admitted
         self._waiters.append((admitted, message))
         self._attend()
         try:
@@ -109,7 +110,7 @@ class Ref(ABC, Generic[M]):
             raise MailboxFull(self.path, f"the request was refused ({outcome.value})")
         timer = self._loop.call_at(deadline, request.expire, timeout)
         if who is not None:
-            who.waits_for = self
+            who.waits_for = self, reply
         try:
             return await reply
         finally:

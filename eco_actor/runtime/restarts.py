@@ -25,6 +25,15 @@ class ExitKind(Enum):
 _ORDERLY: Final = frozenset({ExitKind.NORMAL, ExitKind.SHUTDOWN})
 
 
+def describe(error: BaseException | None) -> str:
+    """Kind and text of *error*, whatever its own `__str__` does."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}"
+    except Exception:
+        return f"{kind}, whose text cannot be made"
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """Why an incarnation ended; `error` is the exception of a crash."""
@@ -39,7 +48,7 @@ class Exit:
     def __str__(self) -> str:
         if self.error is None:
             return self.kind.value
-        return f"{self.kind.value}: {type(self.error).__name__}: {self.error}"
+        return f"{self.kind.value}: {describe(self.error)}"
 
 
 NORMAL: Final = Exit(ExitKind.NORMAL)

@@ -32,6 +32,7 @@ from eco_actor.runtime.restarts import (
     ExitKind,
     Restart,
     Strategy,
+    describe,
     restart_group,
     should_restart,
 )
@@ -87,7 +88,7 @@ class Supervisor(Parent):
             except BaseException as error:
                 await self._stop_all()
                 if isinstance(error, Exception):
-                    raise StartFailed(cell.path, f"{type(error).__name__}: {error}") from error
+                    raise StartFailed(cell.path, describe(error)) from error
                 raise
 
     async def handle(self, message: Any) -> object:
@@ -114,7 +115,9 @@ class Supervisor(Parent):
     async def _ended(self, cell: Cell, reason: Exit) -> None:
         if should_restart(cell.spec.restart, reason):
             await self._restart(cell, reason)
-        elif cell.spec.restart is Restart.TEMPORARY:
+            return
+        self._log_end(cell, reason)
+        if cell.spec.restart is Restart.TEMPORARY:
             self._forget(cell)
         else:
             cell.retire()
@@ -159,7 +162,7 @@ class Supervisor(Parent):
             try:
                 await self._start(cell)
             except Exception as error:
-                log.warning("%s: restart failed: %s: %s", cell.path, type(error).__name__, error)
+                log.warning("%s: restart failed: %s", cell.path, describe(error))
                 self.child_ended(cell, Exit(ExitKind.CRASHED, error))
                 return
 
@@ -171,12 +174,12 @@ class Supervisor(Parent):
         if spec.name in self._cells:
             return Failure(_taken(self._life.cell, spec.name))
         cell = Cell(self._life.cell.host, self._life.cell, spec)
+        self._cells[spec.name] = cell  # first: a stop in between must find it
         try:
             await self._start(cell)
         except Exception as error:
-            cell.bury()
-            return Failure(StartFailed(cell.path, f"{type(error).__name__}: {error}"))
-        self._cells[spec.name] = cell
+            self._forget(cell)
+            return Failure(StartFailed(cell.path, describe(error)))
         return cell
 
     async def _stop_child(self, name: str) -> object:
@@ -201,7 +204,7 @@ class Supervisor(Parent):
             await self._start(cell)
         except Exception as error:
             cell.retire()
-            return Failure(StartFailed(cell.path, f"{type(error).__name__}: {error}"))
+            return Failure(StartFailed(cell.path, describe(error)))
         return cell
 
     def _delete_child(self, name: str) -> object:

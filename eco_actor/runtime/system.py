@@ -44,7 +44,7 @@ class System:
         self._root: Cell | None = None
         self._schedule = schedule
         self.watchdog = watchdog
-        self.jobs = jobs or Jobs()
+        self.jobs = Jobs() if jobs is None else jobs
         self.names = Names()
         self.dead_letters = 0
         self.on_dead_letter: Callable[[Cell, object, str], None] | None = None
@@ -108,7 +108,10 @@ class System:
         """
         self.dead_letters += 1
         if self.on_dead_letter is not None:
-            self.on_dead_letter(cell, message, why)
+            try:
+                self.on_dead_letter(cell, message, why)
+            except Exception:  # of somebody who only watches
+                log.exception("on_dead_letter failed")
         orderly = cell.last_exit is not None and not cell.last_exit.abnormal
         if orderly or self.dead_letters > DEAD_LETTERS_LOGGED:
             return
