@@ -41,6 +41,7 @@ from eco_actor.scan.tables import TABLES
 from eco_actor.scan.views import Views
 from eco_actor.scan.vision import Classifier
 from eco_actor.scan.workers import Pool, pool_spec
+from eco_actor.web.inspection import InspectionRoutes
 from eco_actor.web.observer import ObserverRoutes
 from eco_actor.web.operations import OperationRoutes
 from eco_actor.web.operator import Operator
@@ -177,6 +178,7 @@ class Eco:
         ).add_to(app)
         self.operator.add_to(app)
         OperationRoutes(self.log, self._find, f"/{ROOT}", self.operator).add_to(app)
+        InspectionRoutes(self._find, self.operator).add_to(app)
         PageRoutes().add_to(app)
         ObserverRoutes(self.operator.login_by_query).add_to(app)
 

@@ -14,6 +14,7 @@ export const FRESH_S = 30;
  *   coalesced: number, dead: number, expired: number}} Mailbox
  * @typedef {{path: string, kind: string, level: number, incarnation: number, state: string, restarts: number,
  *   last_error: string|null, mailbox: Mailbox, rate: number|null,
+ *   suspended?: boolean|number, traced?: boolean|number,
  *   count?: number, states?: Record<string, number>, members?: Row[]}} Row
  * @typedef {{at: string, path: string, incarnation: number, reason: string}} Restart
  * @typedef {{at: string, uptime_s: number, actors: number, jobs: number, dead_letters: number, restarts: number,
@@ -184,8 +185,8 @@ export class Model {
   /** Keep what fits, and all that is above it.
    * @param {Entry} entry @param {string[]} words @param {Set<string>} passing @returns {boolean} */
   pass(entry, words, passing) {
-    const { path, kind, state, states, last_error } = entry.row;
-    const text = `${path} ${kind} ${state ?? Object.keys(states ?? {}).join(" ")} ${last_error ?? ""}`.toLowerCase();
+    const { path, kind, state, states, last_error, suspended, traced } = entry.row;
+    const text = `${path} ${kind} ${state ?? Object.keys(states ?? {}).join(" ")} ${last_error ?? ""} ${suspended ? "suspended" : ""} ${traced ? "traced" : ""}`.toLowerCase();
     let fits = words.every((word) => text.includes(word));
     for (const child of entry.children) fits = this.pass(child, words, passing) || fits;
     if (fits) passing.add(entry.key);

@@ -1,4 +1,4 @@
-/** Who may kill, how one becomes an operator, and the killing, which is asked for twice where much is below. */
+/** Who is an operator, how one becomes one, and the killing, which is asked for twice where much is below. */
 
 import { byId } from "./dom.js";
 import { count, write } from "./observer-format.js";
@@ -8,18 +8,19 @@ import { count, write } from "./observer-format.js";
 const ARMED_MS = 4000;
 
 /** @param {string} path @param {unknown} body @returns {Promise<Response>} */
-const post = (path, body) => fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const post = (path, body) => fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 
 /** @param {Response} answer @returns {Promise<string>} */
-async function reason(answer) {
+export async function reason(answer) {
   const problem = await answer.json().catch(() => null);
   return problem?.detail ?? `the server answered ${answer.status}`;
 }
 
 export class Operator {
-  /** @param {(text: string) => void} say */
-  constructor(say) {
+  /** @param {(text: string) => void} say @param {() => void} changed */
+  constructor(say, changed) {
     this.say = say;
+    this.changed = changed;
     this.known = false;
     /** @type {{path: string, timer: number, button: HTMLElement}|null} */ this.armed = null;
     this.dialog = /** @type {HTMLDialogElement} */ (byId("login"));
@@ -44,6 +45,7 @@ export class Operator {
     write(button, known ? "Operator" : "Log in");
     button.disabled = known;
     document.body.toggleAttribute("data-operator", known);
+    this.changed();
   }
 
   ask() {
@@ -57,7 +59,7 @@ export class Operator {
     if (answer?.ok) {
       this.dialog.close();
       this.become(true);
-      this.say("Logged in: the kill buttons work now.");
+      this.say("Logged in: actors can be killed, looked into and suspended now.");
       return;
     }
     const error = byId("login-error");

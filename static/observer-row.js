@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { count, mark, rate, Spark, write } from "./observer-format.js";
+import { InspectionView } from "./observer-inspect.js";
 import { lost, nameOf, PAGE } from "./observer-model.js";
 
 /** @typedef {import("./observer-model.js").Item} Item */
@@ -29,11 +30,19 @@ const cell = (name, ...inside) => el("span", { class: name, role: "gridcell" }, 
 
 /** @param {Row} row @returns {[string, string]} its state, in a word and as it is shown */
 function stateOf(row) {
-  if (!row.states) return [row.state, row.state];
+  if (!row.states) return row.suspended && row.state === "running" ? ["suspended", "suspended"] : [row.state, row.state];
   const states = Object.entries(row.states);
   if (states.length === 1) return [states[0][0], states[0][0]];
   const worst = ["down", "stopping", "starting", "ended", "running"].find((state) => state in (row.states ?? {}));
   return [worst ?? "running", states.map(([state, n]) => `${count(n)} ${state}`).join(", ")];
+}
+
+/** @param {HTMLElement} badge @param {boolean|number|undefined} told of a group: how many
+ * @param {string} word @param {string} meaning */
+function drawBadge(badge, told, word, meaning) {
+  badge.hidden = !told;
+  write(badge, typeof told === "number" ? `${count(told)} ${word}` : word);
+  mark(badge, "title", `${word}: ${meaning}`);
 }
 
 /** An actor, or a group of actors that are alike. */
@@ -44,6 +53,8 @@ export class ActorLine {
     this.twisty = el("span", { class: "twisty", "aria-hidden": "true" });
     this.name = el("span", { class: "name-text" });
     this.kind = el("span", { class: "kind" });
+    this.suspended = el("span", { class: "badge", "data-badge": "suspended" });
+    this.traced = el("span", { class: "badge", "data-badge": "traced" });
     this.below = el("span", { class: "below" });
     this.stateText = el("span", {});
     this.fill = el("span", { class: "fill" });
@@ -61,7 +72,7 @@ export class ActorLine {
     this.errorCell = cell("c-error", this.error);
     this.mailboxCell = cell("c-mailbox", this.track, this.depth, this.rule);
     this.node = el("div", { class: "row", role: "row", tabindex: "-1", "data-key": key },
-      cell("c-name", this.guides.node, this.twisty, el("i", { class: "shape", "aria-hidden": "true" }), this.name, this.kind, this.below),
+      cell("c-name", this.guides.node, this.twisty, el("i", { class: "shape", "aria-hidden": "true" }), this.name, this.suspended, this.traced, this.kind, this.below),
       cell("c-state", this.stateText), this.mailboxCell,
       cell("c-rate", this.rate, this.spark.node), this.lostCell,
       cell("c-restarts", this.incarnation), this.errorCell, cell("c-kill", this.kill));
@@ -87,6 +98,8 @@ export class ActorLine {
     write(this.kind, group ? "" : row.kind);
     write(this.below, open === false && !group && entry.below ? `${count(entry.below)} below` : "");
     write(this.stateText, stateText);
+    drawBadge(this.suspended, row.suspended, "suspended", "it takes no messages until it is resumed");
+    drawBadge(this.traced, row.traced, "traced", "its messages are being kept, until the trace is stopped");
     this.drawMailbox(row);
     write(this.rate, rate(row.rate));
     mark(this.rate, "data-none", row.rate ? null : "");
@@ -145,9 +158,10 @@ export class ActorLine {
 
 /** What else is known of an actor. */
 export class DetailsLine {
-  /** @param {string} key */
-  constructor(key) {
+  /** @param {string} key @param {import("./observer-inspect.js").Inspector} inspector */
+  constructor(key, inspector) {
     this.guides = new Guides();
+    this.inside = new InspectionView(inspector);
     this.path = el("code", { class: "path" });
     this.values = new Map(COUNTERS.map((name) => [name, el("dd", { class: "num" })]));
     this.law = el("p", { class: "law" });
@@ -156,7 +170,7 @@ export class DetailsLine {
     const counters = COUNTERS.map((name) => el("div", {}, el("dt", {}, name), /** @type {HTMLElement} */ (this.values.get(name))));
     this.node = el("div", { class: "row details", role: "row", "data-key": key },
       el("div", { class: "details-cell", role: "gridcell", "aria-colspan": "8" }, this.guides.node,
-        el("div", { class: "card" }, this.path, el("dl", { class: "counters" }, ...counters), this.law, this.errorTitle, this.error)));
+        el("div", { class: "card" }, this.path, el("dl", { class: "counters" }, ...counters), this.law, this.errorTitle, this.error, this.inside.node)));
   }
 
   /** @param {Item} item */
@@ -172,6 +186,7 @@ export class DetailsLine {
     this.error.hidden = this.errorTitle.hidden = !row.last_error;
     write(this.errorTitle, "Last error");
     write(this.error, row.last_error ?? "");
+    this.inside.draw(row);
   }
 }
 

@@ -7,14 +7,15 @@ import { ActorLine, DetailsLine, MoreLine } from "./observer-row.js";
 
 /**
  * @typedef {{open: (item: Item, open: boolean) => void, details: (item: Item) => void, more: (item: Item) => void,
- *   kill: (item: Item, line: ActorLine) => void, pause: () => void, find: () => void}} Deeds
+ *   inspect: (item: Item) => void, kill: (item: Item, line: ActorLine) => void, pause: () => void, find: () => void}} Deeds
  */
 
 export class Tree {
-  /** @param {HTMLElement} body @param {Deeds} deeds */
-  constructor(body, deeds) {
+  /** @param {HTMLElement} body @param {Deeds} deeds @param {import("./observer-inspect.js").Inspector} inspector */
+  constructor(body, deeds, inspector) {
     this.body = body;
     this.deeds = deeds;
+    this.inspector = inspector;
     /** @type {Map<string, Line>} */ this.lines = new Map();
     /** @type {Item[]} */ this.items = [];
     /** @type {string|null} the line that Tab comes to */ this.current = null;
@@ -26,7 +27,8 @@ export class Tree {
   /** @param {Item[]} items @param {(key: string) => import("./observer-format.js").History|undefined} history */
   draw(items, history) {
     const focused = this.itemAt(document.activeElement)?.key ?? null;
-    const button = document.activeElement?.classList.contains("kill") ?? false;
+    const active = document.activeElement;
+    const button = active?.classList.contains("kill") ?? false;
     const before = this.items;
     this.items = items;
     const wanted = new Set(items.map((item) => item.key));
@@ -43,20 +45,22 @@ export class Tree {
       else this.body.insertBefore(line.node, next);
     }
     if (!this.current || !wanted.has(this.current)) this.come(this.stops()[0]);
-    if (focused) this.keepFocus(focused, button, before);
+    if (!focused || active === document.activeElement) return;
+    if (active instanceof HTMLElement && this.body.contains(active)) active.focus({ preventScroll: true }); // it was moved
+    else this.keepFocus(focused, button, before);
   }
 
   /** @param {Item} item @returns {Line} */
   line(item) {
     let line = this.lines.get(item.key);
     if (!line) {
-      line = item.type === "details" ? new DetailsLine(item.key) : item.type === "more" ? new MoreLine(item.key) : new ActorLine(item.key);
+      line = item.type === "details" ? new DetailsLine(item.key, this.inspector) : item.type === "more" ? new MoreLine(item.key) : new ActorLine(item.key);
       this.lines.set(item.key, line);
     }
     return line;
   }
 
-  /** A line that was moved has lost the focus; one that is gone leaves it to the one above.
+  /** A line that is gone leaves the focus to the one above.
    * @param {string} key @param {boolean} button @param {Item[]} before */
   keepFocus(key, button, before) {
     let line = this.lines.get(key);
@@ -111,7 +115,11 @@ export class Tree {
   /** @param {KeyboardEvent} event */
   key(event) {
     const item = this.itemAt(event.target);
-    if (!item || event.ctrlKey || event.metaKey || event.altKey || item.type === "details") return;
+    if (!item || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (item.type === "details") {
+      if (event.key === "Escape") this.focus(this.items.find((each) => each.key === item.entry.key));
+      return;
+    }
     const onButton = /** @type {Element} */ (event.target).closest("button") !== null;
     if (onButton && (event.key === "Enter" || event.key === " ")) return;
     if (this.move(event.key, item) || this.act(event.key, item)) event.preventDefault();
@@ -146,6 +154,9 @@ export class Tree {
       case "k":
       case "Delete":
         if (item.type === "actor") this.deeds.kill(item, /** @type {ActorLine} */ (this.lines.get(item.key)));
+        return true;
+      case "i":
+        if (item.type === "actor") this.deeds.inspect(item);
         return true;
       case "p":
         this.deeds.pause();

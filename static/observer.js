@@ -3,6 +3,7 @@
 import { byId, el } from "./dom.js";
 import { Feed } from "./observer-feed.js";
 import { clock, count, duration, millis, rate, Spark, write } from "./observer-format.js";
+import { Inspector } from "./observer-inspect.js";
 import { Model, PAGE, parentOf } from "./observer-model.js";
 import { Operator } from "./observer-operator.js";
 import { Tree } from "./observer-tree.js";
@@ -21,10 +22,12 @@ const LINKS = {
   away: "resting while hidden",
 };
 const REFRESH_MS = 3000;
+const INSPECT_MS = 1000;
 const TICKER = 40;
 
 const model = new Model();
-const operator = new Operator(say);
+const operator = new Operator(say, render);
+const inspector = new Inspector(operator, say, render);
 const filter = /** @type {HTMLInputElement} */ (byId("filter"));
 const sort = /** @type {HTMLSelectElement} */ (byId("sort"));
 const state = { paused: false, /** @type {Snapshot|null} */ held: null, drawing: false, saidAt: 0, /** @type {Set<string>} */ told: new Set(), /** @type {keyof typeof LINKS} */ link: "connecting" };
@@ -114,10 +117,15 @@ const tree = new Tree(byId("rows"), {
     render();
   },
   more: (item) => void load(item.entry.key, item.entry.row, (model.pages.get(item.entry.key)?.asked ?? 0) + PAGE),
+  inspect(item) {
+    model.detailed.add(item.entry.key);
+    inspector.look(item.entry.row.path);
+    render();
+  },
   kill: (item, line) => void operator.kill(item, line.kill),
   pause,
   find: () => filter.focus(),
-});
+}, inspector);
 
 /**
  * Ask for the first members of a group; what comes before them is the actor that they are under.
@@ -141,6 +149,13 @@ function refresh() {
     const page = item.type === "group" && item.open ? model.pages.get(item.key) : undefined;
     if (page && page.asked <= 4 * PAGE) void load(item.key, item.entry.row, page.asked);
   }
+}
+
+/** Who is inspected is asked for again as long as the details are open and somebody looks. */
+function inspect() {
+  if (state.paused || document.hidden) return;
+  const shown = tree.items.filter((item) => item.type === "details");
+  inspector.refresh(new Set(shown.map((item) => item.entry.key)), model.detailed);
 }
 
 /** Draw at the next occasion, once for all that happens until then. */
@@ -203,6 +218,7 @@ filter.addEventListener("keydown", (event) => {
 });
 sort.addEventListener("change", () => ((model.sort = sort.value), render()));
 window.setInterval(refresh, REFRESH_MS);
+window.setInterval(inspect, INSPECT_MS);
 void operator.check();
 render();
 feed.open();

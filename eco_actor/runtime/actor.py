@@ -49,15 +49,27 @@ class Actor(Generic[M]):
     mailbox: ClassVar[MailboxSpec[Any]] = MailboxSpec(64)
     interruptible: ClassVar[bool] = False  # whether a stop cancels a running async handler at once
     shutdown: ClassVar[float | None] = 5.0  # see ChildSpec
-    pipes: ClassVar[int] = 16  # operations that may be under way beside the handler
+    max_pipes: ClassVar[int] = 16  # operations that may be under way beside the handler
 
     is_async: ClassVar[bool] = False
     """Whether `handle` is an `async def`; each class finds out for itself."""
 
     _life: "Incarnation"
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "_life":
+                raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+            raise AttributeError(
+                f"{type(self).__name__} has no incarnation yet: what needs its ref, a timer or a"
+                " watch belongs into init(), not into __init__()"
+            )
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if inspect.isgeneratorfunction(cls.handle) or inspect.isasyncgenfunction(cls.handle):
+            raise TypeError(f"{cls.__name__}.handle yields, so calling it would do nothing")
         cls.is_async = inspect.iscoroutinefunction(cls.handle)
 
     def init(self) -> Any:
@@ -98,7 +110,8 @@ class Actor(Generic[M]):
     def watch(self, ref: Ref[Any]) -> None:
         """Ask for a `Down` at each end of *ref*'s incarnations; at once if it is dead already.
 
-        Until `unwatch`, or the end of this actor's own incarnation; twice is once.
+        Until `unwatch`, the end of this actor's own incarnation, or the `Down` whose ref is not
+        alive: should that actor be started again with its group, watch it again. Twice is once.
         """
         self._life.own().watch(ref)
 
@@ -127,8 +140,8 @@ class Actor(Generic[M]):
     ) -> None:
         """Run *operation* beside the handler; handle `done(result)`, or `failed(error)`, later.
 
-        The message comes ahead of the mailbox, like a timer's. TooManyPipes when `pipes` of them
-        are under way. At the end of the incarnation they are cancelled, and waited for before the
+        The message comes ahead of the mailbox, like a timer's. TooManyPipes when `max_pipes` are
+        under way. At the end of the incarnation they are cancelled, and waited for before the
         next `init`.
         """
         try:
@@ -146,12 +159,16 @@ class Actor(Generic[M]):
         return self._life.cell.host.names.get(name)
 
 
+def _seconds(number: object) -> bool:
+    return isinstance(number, (int, float)) and number > 0
+
+
 class ChildSpec:
     """How a supervisor starts, restarts and stops one child. Not to be changed once made.
 
     `factory` makes the actor, anew for each incarnation. `shutdown`: seconds that a stop may take
-    before the child is killed; None waits for ever, which is right, and the default, for
-    supervisors only: their children have bounds of their own.
+    before the child is killed, by default what the actor's class says: 5, and None for supervisors.
+    None waits for ever, which is right for them only: their children have bounds of their own.
     """
 
     __slots__ = ("factory", "name", "restart", "shutdown")
@@ -161,16 +178,16 @@ class ChildSpec:
         name: str,
         factory: Callable[[], Actor[Any]],
         restart: Restart = Restart.PERMANENT,
-        shutdown: float | None = 5.0,
+        shutdown: float | None = _DEFAULT,
     ) -> None:
-        if not name or "/" in name:
+        if not isinstance(name, str) or not name or "/" in name:
             raise ValueError(f"a child's name is a part of its path, without '/', not {name!r}")
         if not callable(factory):
             raise TypeError(f"child {name}: the factory is called to make the actor")
         if not isinstance(restart, Restart):
             kinds = ", ".join(kind.value for kind in Restart)
             raise ValueError(f"child {name}: restart is one of {kinds}, not {restart!r}")
-        if shutdown is not None and not shutdown > 0:
+        if not (shutdown is None or shutdown is _DEFAULT or _seconds(shutdown)):
             raise ValueError(f"child {name}: shutdown is in seconds above 0, or None")
         self.name = name
         self.factory = factory
@@ -188,13 +205,12 @@ class ChildSpec:
 def child(
     name: str,
     actor: Callable[..., Actor[Any]],
+    /,
     *args: Any,
     restart: Restart = Restart.PERMANENT,
     shutdown: float | None = _DEFAULT,
     **kwargs: Any,
 ) -> ChildSpec:
     """A spec for `actor(*args, **kwargs)`, made anew for each incarnation."""
-    if shutdown is _DEFAULT:
-        shutdown = getattr(actor, "shutdown", Actor.shutdown)
     factory = functools.partial(actor, *args, **kwargs) if args or kwargs else actor
     return ChildSpec(name, factory, restart, shutdown)

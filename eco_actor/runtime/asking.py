@@ -72,7 +72,8 @@ class Failure:
 def asker() -> "Incarnation | None":
     """The incarnation whose hook awaits here: what it waits for, it waits for altogether.
 
-    None outside of actors, and in tasks that a hook started by itself: those hold up nobody.
+    None outside of actors, and in tasks that a hook started by itself: whether the hook waits for
+    those (as `asyncio.wait_for` and `gather` do) or has let them go cannot be told.
     """
     life = running.get()
     if life is not None and life.task is asyncio.current_task():

@@ -4,7 +4,7 @@ way, names, watches. Made when the first is asked for; most actors never have an
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from eco_actor.runtime.errors import TooManyPipes
+from eco_actor.runtime.errors import ActorDead, TooManyPipes
 from eco_actor.runtime.pipes import Pipes
 from eco_actor.runtime.timers import Timers
 
@@ -26,7 +26,8 @@ class Belongings:
 
     def start_timer(self, key: str, delay: float, message: Any) -> None:
         if self._timers is None:
-            self._timers = Timers(self._life.cell.host.loop, self._life.signal)
+            host = self._life.cell.host
+            self._timers = Timers(host.loop, host.dispatcher.fresh_context, self._life.signal)
         self._timers.start(key, delay, message)
 
     def cancel_timer(self, key: str) -> None:
@@ -40,10 +41,12 @@ class Belongings:
         failed: Callable[[Exception], Any],
     ) -> None:
         life, cell = self._life, self._life.cell
+        if life.ending:
+            raise ActorDead(cell.path, "it is ending, and starts nothing any more")
         if self._pipes is None:
             self._pipes = Pipes(cell.host.jobs, cell.path, life.signal, life.fail)
         assert life.actor is not None
-        bound = life.actor.pipes
+        bound = life.actor.max_pipes
         if len(self._pipes) >= bound:
             raise TooManyPipes(cell.path, f"{bound} operations are under way, its bound")
         self._pipes.start(coro, done, failed)

@@ -10,6 +10,7 @@ While there is an incarnation, its state is the cell's. Only the supervisor star
 
 import asyncio
 import functools
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,14 +22,13 @@ from eco_actor.runtime.dispatcher import Dispatcher
 from eco_actor.runtime.errors import ActorDead, MailboxFull
 from eco_actor.runtime.incarnation import DOWN, Incarnation, State
 from eco_actor.runtime.inspection import Traced, Tracer, kind_of, state_of
-from eco_actor.runtime.jobs import Jobs
+from eco_actor.runtime.jobs import ABANDON_AFTER, Jobs
 from eco_actor.runtime.mailbox import Mailbox, MailboxSpec, Outcome
 from eco_actor.runtime.names import Names
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, Restart, describe
 
-CANCEL_PATIENCE: Final = 1.0
-"""Seconds that a cancelled init gets to end before whoever cancelled it goes on."""
+log = logging.getLogger(__name__)
 
 _CLOSED: Final = Outcome.CLOSED
 _ENQUEUED: Final = Outcome.ENQUEUED
@@ -92,6 +92,14 @@ class Cell(Ref[Any]):
         return self.spec.name
 
     @property
+    def shutdown(self) -> float | None:
+        """Seconds that a stop may take; None: as long as it takes."""
+        given = self.spec.shutdown
+        if given is not None and given < 0:  # the spec leaves it to the class
+            return Actor.shutdown if self.actor is None else self.actor.shutdown
+        return given
+
+    @property
     def path(self) -> str:
         if self.parent is None:
             return f"/{self.spec.name}"
@@ -122,7 +130,15 @@ class Cell(Ref[Any]):
         if not self.alive:
             self.mailbox.refuse()
             return Outcome.DEAD
-        outcome = self.mailbox.offer(message)
+        if self._waiters and not self.mailbox.is_terminal(message):
+            self.mailbox.refuse()  # who waits for room was here first
+            return Outcome.FULL
+        try:
+            outcome = self.mailbox.offer(message)
+        except Exception:  # of a function of the mailbox's spec: no fault of who tells
+            log.exception("%s: its mailbox cannot take a %s", self.path, type(message).__name__)
+            self.mailbox.refuse()
+            return Outcome.DROPPED
         life = self._life
         if life is not None:
             if outcome is _CLOSED:
@@ -145,6 +161,8 @@ class Cell(Ref[Any]):
     def _attend(self) -> None:
         if self._life is not None:
             self._life.attend()
+            if len(self.mailbox):
+                self._life.wake()
 
     def _waits_for(self) -> Ref[Any] | None:
         if self._life is None or self._life.waits_for is None:
@@ -179,7 +197,7 @@ class Cell(Ref[Any]):
             # Looked at, whenever it comes: the cancellation is what the caller hears of.
             started.add_done_callback(asyncio.Future.exception)
             life.kill()
-            await asyncio.wait((started,), timeout=CANCEL_PATIENCE)
+            await asyncio.wait((started,), timeout=ABANDON_AFTER)
             raise
 
     def start_nowait(self) -> None:
@@ -272,6 +290,8 @@ class Cell(Ref[Any]):
             self.spec = spec.made_by(type(actor))
 
     def _make_mailbox(self, spec: MailboxSpec[Any]) -> None:
+        if not isinstance(spec, MailboxSpec):
+            raise TypeError(f"{self.path}: a mailbox is made from a MailboxSpec, not {spec!r}")
         plain = spec.plain
         self.mailbox = Mailbox(spec) if plain else _seeing_through_requests(spec).build()
         if spec.makes_room:
@@ -375,9 +395,13 @@ class Cell(Ref[Any]):
         """The attributes of the running actor as text, each cut to a size; empty without one."""
         return {} if self.actor is None else state_of(self.actor)
 
+    @property
+    def is_traced(self) -> bool:
+        return self.tracer is not None
+
     def snapshot(self) -> dict[str, object]:
-        """This actor as `/actors` shows it."""
-        return {
+        """This actor as `/actors` shows it; `suspended` and `traced` are there when it is so."""
+        told: dict[str, object] = {
             "path": self.path,
             "kind": kind_of(self.spec),
             "incarnation": self.incarnation,
@@ -386,6 +410,11 @@ class Cell(Ref[Any]):
             "last_error": self.last_error,
             "mailbox": self.mailbox.statistics(),
         }
+        if self.suspended:
+            told["suspended"] = True
+        if self.is_traced:
+            told["traced"] = True
+        return told
 
 
 def _gave_way(message: object) -> None:

@@ -1,8 +1,8 @@
 """Who gets the next turn: one run queue a system, run from one callback of the loop.
 
 An actor with messages stands in the queue at most once. A turn is bounded by its budget, a run of
-turns by TURNS; what is left then goes on in the next iteration of the loop, so sockets, timers and
-other callbacks are never further away than one run.
+turns by TURNS and by RUN_S; what is left then goes on in the next iteration of the loop, so
+sockets, timers and other callbacks are never further away than one run.
 """
 
 import contextvars
@@ -13,6 +13,11 @@ from typing import Final, Protocol
 
 TURNS: Final = 256
 """Turns in one run."""
+
+RUN_S: Final = 0.002
+"""Seconds after which a run ends early, looked at after every LOOK turns."""
+
+LOOK: Final = 4
 
 TURN_BUDGET: Final = 64
 """Messages that one actor handles in one turn, before others get theirs."""
@@ -58,24 +63,29 @@ class Dispatcher:
         # Turns see the context in which the system was started, not that of whoever told first.
         self._context = contextvars.copy_context()
 
+    def fresh_context(self) -> contextvars.Context:
+        """What code sees that belongs to the system, not to whoever happens to run now."""
+        return self._context.copy()
+
     def schedule(self, who: Turnable) -> None:
         """Give *who* a turn soon, after those that were scheduled before it."""
         self._ready.append(who)
         if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._run, context=self._context)
+            self._loop.call_soon(self._run, context=self.fresh_context())
 
     def _run(self) -> None:
-        ready = self._ready
+        ready, clock = self._ready, time.monotonic
+        until = clock() + RUN_S
         try:
-            for _ in range(TURNS):
-                if not ready:
+            for turn in range(TURNS):
+                if not ready or (turn % LOOK == 0 and clock() > until):
                     break
                 ready.popleft().turn(TURN_BUDGET)
         finally:  # even a turn that breaks the rule and raises stops nobody else
             self._armed = bool(ready)
             if ready:
-                self._loop.call_soon(self._run, context=self._context)
+                self._loop.call_soon(self._run, context=self.fresh_context())
 
 
 class ScheduledDispatcher(Dispatcher):
@@ -93,7 +103,7 @@ class ScheduledDispatcher(Dispatcher):
         finally:
             self._armed = bool(ready)
             if ready:
-                self._loop.call_soon(self._run, context=self._context)
+                self._loop.call_soon(self._run, context=self.fresh_context())
 
 
 class WatchedDispatcher(Dispatcher):
@@ -109,16 +119,17 @@ class WatchedDispatcher(Dispatcher):
         self._ready.append(who)
         if not self._armed:
             self._armed = True
-            self._loop.call_soon(self._run, context=self._context)
+            self._loop.call_soon(self._run, context=self.fresh_context())
 
     def _run(self) -> None:
         ready, since, clock = self._ready, self._since, time.monotonic
         watch = self._watch
         alarm = watch.alarm
         began = clock()
+        until = began + RUN_S
         try:
             for _ in range(TURNS):
-                if not ready:
+                if not ready or began > until:
                     break
                 who, scheduled = ready.popleft(), since.popleft()
                 who.turn(TURN_BUDGET)
@@ -129,4 +140,4 @@ class WatchedDispatcher(Dispatcher):
         finally:
             self._armed = bool(ready)
             if ready:
-                self._loop.call_soon(self._run, context=self._context)
+                self._loop.call_soon(self._run, context=self.fresh_context())

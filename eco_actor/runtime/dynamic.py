@@ -153,5 +153,5 @@ class DynamicSupervisor(Parent):
         try:
             await self._start(cell)
         except Exception as error:
-            log.warning("%s: restart failed: %s", cell.path, describe(error))
-            self.child_ended(cell, Exit(ExitKind.CRASHED, error))
+            log.warning("%s: restart failed: %s", cell.path, describe(error), exc_info=error)
+            self._try_again(cell, Exit(ExitKind.CRASHED, error))

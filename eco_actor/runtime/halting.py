@@ -7,12 +7,10 @@ from typing import Final
 
 from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.incarnation import State
+from eco_actor.runtime.jobs import ABANDON_AFTER
 from eco_actor.runtime.restarts import Exit
 
 log = logging.getLogger(__name__)
-
-ABANDON_AFTER: Final = 1.0
-"""Seconds that a cancelled task gets to end; then its cell is given up and the fault is logged."""
 
 CUT_AFTER: Final = ABANDON_AFTER / 2
 """Seconds that the children of a supervisor get whose own time is over: less than it has itself."""
@@ -23,24 +21,29 @@ RESTING: Final = frozenset({State.DOWN, State.ENDED, State.DEAD})
 async def halt(cells: Sequence[Cell], reason: Exit) -> None:
     """End the incarnations of *cells*, all told at once: ask, wait, kill, at worst give up.
 
-    The time they share is the longest `shutdown` among them. Called by their supervisor alone,
-    which is not told of these ends in any other way; afterwards all are DOWN or DEAD.
+    The time they share is the longest `shutdown` among them; those without one take the time they
+    take, and hold up nobody else. Called by their supervisor alone, which is not told of these ends
+    in any other way; afterwards all are DOWN or DEAD.
     """
     waiting: dict[asyncio.Future[None], Cell] = {}
+    unbounded: dict[asyncio.Future[None], Cell] = {}
+    longest = 0.0
     for cell in cells:
-        if cell.state not in RESTING:
-            waiting[cell.expect_end()] = cell
-            cell.request_exit(reason)
-    bounds = [cell.spec.shutdown for cell in waiting.values()]
-    timeout = None if None in bounds else max((b for b in bounds if b is not None), default=0)
-    await _wait(waiting, timeout)
+        if cell.state in RESTING:
+            continue
+        bound = cell.shutdown
+        (unbounded if bound is None else waiting)[cell.expect_end()] = cell
+        longest = max(longest, bound or 0.0)
+        cell.request_exit(reason)
+    await _wait(waiting, longest)
     for cell in waiting.values():
-        log.warning("%s: still busy after %s s, killed", cell.path, cell.spec.shutdown)
+        log.warning("%s: still busy after %s s, killed", cell.path, cell.shutdown)
         cell.cut_short()
     await _wait(waiting, ABANDON_AFTER)
     for cell in waiting.values():
         log.error("%s: does not end when cancelled, given up", cell.path)
         abandon(cell)
+    await _wait(unbounded, None)
 
 
 async def cut_short(cells: Sequence[Cell]) -> None:

@@ -19,7 +19,7 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +29,8 @@ from eco_actor.runtime.asking import Request, running
 from eco_actor.runtime.belongings import Belongings
 from eco_actor.runtime.dispatcher import TURN_BUDGET
 from eco_actor.runtime.errors import ActorDead, HandlerFailed, StartFailed
-from eco_actor.runtime.restarts import KILLED, Exit, ExitKind
+from eco_actor.runtime.jobs import ABANDON_AFTER
+from eco_actor.runtime.restarts import KILLED, Exit, ExitKind, forget_frames
 
 if TYPE_CHECKING:
     from eco_actor.runtime.cell import Cell
@@ -113,6 +114,8 @@ class Incarnation:
             actor = cell.spec.factory()
             if not isinstance(actor, Actor):
                 raise TypeError(f"{cell.path}: the factory made {actor!r}, which is no Actor")
+            if cell.incarnation > 1 and "_life" in vars(actor):
+                raise TypeError(f"{cell.path}: the factory made the same actor twice")
             cell.equip(actor)
             actor._life = self
             self.actor = actor
@@ -122,8 +125,8 @@ class Incarnation:
             if isinstance(error, (Exception, *EXITS)):
                 raise
             raise StartFailed(cell.path, f"its init raised {error!r}") from error
-        if waiting is not None and inspect.iscoroutine(waiting):
-            return waiting
+        if waiting is not None and inspect.isawaitable(waiting):
+            return as_coroutine(waiting)
         self._run()
         return None
 
@@ -146,10 +149,14 @@ class Incarnation:
             await waiting
         except asyncio.CancelledError:
             failed = StartFailed(self.cell.path, "its init was cancelled")
+        except GeneratorExit:
+            raise
         except (Exception, *EXITS) as error:
             failed = error
         except BaseException as error:
             failed = StartFailed(self.cell.path, f"its init raised {error!r}")
+        if failed is not None and self.belongings is not None and self.belongings.cancel_pipes():
+            await self.belongings.wait_pipes()
         if failed is None and not self.over:
             self._busy, self.task = False, None
             self._run()
@@ -297,6 +304,10 @@ class Incarnation:
         return NOTHING
 
     def _handled(self, message: Any, reply: object) -> None:
+        if reply is not None and inspect.iscoroutine(reply):
+            reply.close()
+            kind = type(self.actor).__name__
+            raise TypeError(f"{kind}.handle is a plain def that made a coroutine: async def it")
         if self._in_hand is NOTHING:
             return  # it was a signal
         self._in_hand = NOTHING
@@ -314,6 +325,8 @@ class Incarnation:
                 if self.exit is not None or self.over:
                     break
                 await asyncio.sleep(0)  # others get their turn
+        except GeneratorExit:  # the loop has closed over it
+            raise
         except asyncio.CancelledError:
             if self.exit is None:  # nobody asked for it: that is no orderly end
                 self.exit = KILLED
@@ -379,9 +392,14 @@ class Incarnation:
         if self.exit is None or not self.exit.abnormal:
             self.exit = Exit(ExitKind.CRASHED, error)
             log.error("%s: crashed", self.cell.path, exc_info=error)
+            forget_frames(error)
         self._stop()
 
     # ---- the end
+
+    @property
+    def ending(self) -> bool:
+        return self.state is State.STOPPING
 
     def stop(self, reason: Exit) -> None:
         """End after the message in hand, by its own wish; the first wish stands."""
@@ -393,31 +411,34 @@ class Incarnation:
             self.wake()
 
     def request_exit(self, reason: Exit) -> None:
-        """As `stop`, wished from outside: an interruptible handler is cancelled."""
-        if self.exit is not None:
-            return
+        """As `stop`, wished from outside: an interruptible handler is cancelled, once."""
         self.stop(reason)
-        if not self._busy:
+        if not self._busy or self.cancelled or self.state is not RUNNING:
             return
-        if self.state is RUNNING and self.actor and self.actor.interruptible:
+        if self.actor is not None and self.actor.interruptible:
             self.cancel()
 
     def kill(self) -> None:
         """End at once, abnormally: a running init or handler is cancelled.
 
-        An end that is under way goes on as it is: its `terminate` may be stopping children.
+        So is a running `terminate`, but for that of a supervisor, which is stopping its children.
         """
-        if self.exit is KILLED or self.state is State.STOPPING:
+        if self.state is State.STOPPING:
+            if self.cell.shutdown is not None:
+                self.cut_short()
             return
         self.exit = KILLED
         self._attention = True
         if self._busy:
             self.cancel()
+            self._abandon_later()
         else:
             self.wake()
 
     def fail(self, error: BaseException) -> None:
         """End because of *error*, which happened beside the handler."""
+        log.error("%s: crashed", self.cell.path, exc_info=error)
+        forget_frames(error)
         self.request_exit(Exit(ExitKind.CRASHED, error))
 
     def cut_short(self) -> None:
@@ -451,14 +472,38 @@ class Incarnation:
                 raise
         if self.belongings is not None and self.belongings.cancel_pipes():
             waiting = self._end_pipes(waiting)
-        if inspect.iscoroutine(waiting):
-            self._spawn(self._terminate(waiting), "terminate")
+        if waiting is not None and inspect.isawaitable(waiting):
+            waiting = as_coroutine(waiting)
+            overdue = None
+            if self.cell.shutdown is not None:
+                overdue = self.cell.host.loop.call_later(self.cell.shutdown, self._overdue)
+            self._spawn(self._terminate(waiting, overdue), "terminate")
         else:
             self.finish()
 
-    async def _terminate(self, waiting: Coroutine[Any, Any, Any]) -> None:
+    def _overdue(self) -> None:
+        """Nobody may be waiting for this end, so nobody else would see to it."""
+        log.warning("%s: terminate takes more than %g s", self.cell.path, self.cell.shutdown)
+        self.cut_short()
+        self._abandon_later()
+
+    def _abandon_later(self) -> None:
+        """Whatever was just cancelled is not waited for much longer, unless it stops children."""
+        if self.cell.shutdown is not None:
+            self.cell.host.loop.call_later(ABANDON_AFTER, self._abandon, self.task)
+
+    def _abandon(self, task: asyncio.Task[None] | None) -> None:
+        if task is not None and task is self.task and not self.over:
+            log.error("%s: does not end when cancelled, given up", self.cell.path)
+            self.finish()
+
+    async def _terminate(
+        self, waiting: Coroutine[Any, Any, Any], overdue: asyncio.TimerHandle | None
+    ) -> None:
         try:
             await waiting
+        except GeneratorExit:
+            raise
         except asyncio.CancelledError:
             log.warning("%s: terminate was cut short", self.cell.path)
         except BaseException as error:
@@ -466,13 +511,16 @@ class Incarnation:
             if isinstance(error, EXITS):
                 self.finish()
                 raise
+        finally:
+            if overdue is not None:
+                overdue.cancel()
         self.finish()
 
     async def _end_pipes(self, waiting: Any) -> None:
         """Await terminate, then the operations that were cancelled: the next init comes after."""
         assert self.belongings is not None
         try:
-            if inspect.iscoroutine(waiting):
+            if waiting is not None and inspect.isawaitable(waiting):
                 await waiting
         finally:
             await self.belongings.wait_pipes()
@@ -540,3 +588,14 @@ class Incarnation:
         if self.belongings is None:
             self.belongings = Belongings(self)
         return self.belongings
+
+
+def as_coroutine(waiting: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
+    """What a hook returned, to be run as a job: a future, say of `gather`, is awaited as well."""
+    if inspect.iscoroutine(waiting):
+        return waiting
+
+    async def awaiting() -> None:
+        await waiting
+
+    return awaiting()

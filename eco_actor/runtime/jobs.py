@@ -5,11 +5,15 @@ are synchronous, so `Jobs` uses a scheduler without a limit, whose `spawn` never
 drives it by hand. The bound on the number of jobs is elsewhere: an actor has at most one.
 """
 
+import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from aiojobs import Scheduler
+
+ABANDON_AFTER: Final = 1.0
+"""Seconds that a cancelled job gets to end; then it is given up and the fault is logged."""
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +67,9 @@ class Started(Coroutine[Any, Any, None]):
 
     def throw(self, error: Any, value: Any = None, trace: Any = None) -> Any:
         if not self._began:
-            self.send(None)  # whatever it waits for, it will not get
+            awaited = self.send(None)
+            if isinstance(awaited, asyncio.Future):
+                awaited.cancel()  # as a task does to what it waits for
         return self._coro.throw(error)
 
     def close(self) -> None:

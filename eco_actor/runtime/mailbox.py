@@ -213,6 +213,10 @@ class Mailbox(Generic[M]):
         """Whether *message* would be let in now, with none refused or made to leave for it."""
         return len(self.queue) < self.capacity
 
+    def is_terminal(self, message: M) -> bool:
+        """Whether *message* is one of those for which there is room in reserve."""
+        return False
+
     def never_fits(self, message: M) -> bool:
         """Whether waiting for room is in vain: *message* alone is more than the bound in bytes."""
         return False

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StartChild:
-    """Ask: start another child; the answer is its ref. What `init` raises is raised."""
+    """Ask: start another child; the answer is its ref. StartFailed says what `init` raised."""
 
     spec: ChildSpec
 
@@ -29,7 +29,8 @@ class StartChild:
 class StopChild:
     """Ask: stop the child called *name*. It is kept, unless temporary or of a dynamic supervisor.
 
-    The answer is its ref; NoSuchChild. A stopped child comes back with its group, or when asked to.
+    The answer is its ref; NoSuchChild. A stopped child comes back when asked to, or with its group:
+    also with one whose restart waits for its delay right now.
     """
 
     name: str
@@ -111,6 +112,12 @@ class Parent(Actor[Any]):
         ):  # not one of an earlier incarnation, given up long ago
             self._life.signal(ChildEnded(cell, cell.incarnation, reason))
 
+    def _try_again(self, cell: Cell, reason: Exit) -> None:
+        """A restart has failed: count it, and try again after what others have asked for."""
+        again = ChildEnded(cell, cell.incarnation, reason)
+        if not self.ref.tell(again).accepted:
+            self._life.signal(again)
+
     def _log_end(self, cell: Cell, reason: Exit) -> None:
         """It is not restarted; an orderly end is no news."""
         if reason.abnormal:
@@ -153,9 +160,10 @@ class Parent(Actor[Any]):
         )
 
     async def _start(self, cell: Cell) -> None:
+        self._started.pop(cell.name, None)
+        await cell.start()
         if self._backoff is not None:
             self._started[cell.name] = self.now()
-        await cell.start()
 
     def _forget(self, cell: Cell) -> None:
         """It will not come back: free its name."""

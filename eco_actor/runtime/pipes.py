@@ -3,16 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from eco_actor.runtime.jobs import Jobs
+from eco_actor.runtime.jobs import ABANDON_AFTER, Jobs
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-ABANDON_AFTER: Final = 1.0
-"""Seconds that a cancelled operation gets to end before its actor goes on without it."""
 
 
 class Pipes:

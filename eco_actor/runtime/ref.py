@@ -58,16 +58,18 @@ class Ref(ABC, Generic[M]):
     async def send(self, message: M) -> Outcome:
         """Offer *message*, waiting for room while the mailbox has the rule buffer and is full.
 
-        Waiters go first in, first out. ActorDead as soon as the actor ends for good, MailboxFull
-        for a message that is larger than the whole mailbox, AskCycle when the wait could not end.
-        Cancelled while waiting: the message was not accepted, unless room was made in that very
-        moment.
+        Waiters go first in, first out, and before those who `tell`; only a terminal message passes
+        them, where there is room in reserve. ActorDead as soon as the actor ends for good,
+        MailboxFull for a message that is larger than the whole mailbox, AskCycle when the wait
+        could not end. Cancelled while waiting: the message was not accepted, unless room was made
+        in that very moment.
         """
         mailbox = self.mailbox
         if self.alive and mailbox.overflow is Overflow.BUFFER:
             if mailbox.never_fits(message):
                 raise MailboxFull(self.path, "the message is larger than the whole mailbox")
-            if self._waiters or not mailbox.fits(message):
+            first = not self._waiters or mailbox.is_terminal(message)
+            if not (first and mailbox.fits(message)):
                 return await self._wait_for_room(message)
         outcome = self.tell(message)
         if outcome is _DEAD:
@@ -87,19 +89,33 @@ class Ref(ABC, Generic[M]):
         self._attend()
         try:
             return await admitted
+        except asyncio.CancelledError:
+            self._gave_up(admitted)
+            raise
         finally:
             if who is not None:
                 who.waits_for = None
+
+    def _gave_up(self, admitted: "asyncio.Future[Outcome]") -> None:
+        """Nobody waits for this any more: do not keep its message."""
+        left = [waiter for waiter in self._waiters or () if waiter[0] is not admitted]
+        self._waiters = deque(left) or None
+        self._admit_waiters()  # what stood behind it may fit
+        self._attend()
 
     async def ask(self, message: M, timeout: float) -> Any:
         """Offer *message* and wait at most *timeout* seconds for what its handler returns.
 
         MailboxFull, ActorDead, AskTimeout, HandlerFailed or AskCycle; each says whether the message
-        was handled. What the handler wraps in a `Failure` is raised as it is.
+        was handled. What the handler wraps in a `Failure` is raised as it is. A cycle is seen when
+        the handler itself awaits the ask: *timeout* is better than `asyncio.wait_for`, which makes
+        a task.
         """
         who = asker()
         if who is not None:
             check_cycle(who, self)
+        if not isinstance(timeout, (int, float)) or timeout < 0:
+            raise ValueError(f"an ask has a deadline, in seconds from now, not {timeout!r}")
         deadline = self._loop.time() + timeout
         reply: asyncio.Future[Any] = self._loop.create_future()
         request = Request(self, message, reply, deadline)

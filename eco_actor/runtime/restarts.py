@@ -34,6 +34,16 @@ def describe(error: BaseException | None) -> str:
         return f"{kind}, whose text cannot be made"
 
 
+def forget_frames(error: BaseException) -> None:
+    """Let *error* go without what it was raised in: it may outlive that for long, as a reason."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+
+
 @dataclass(frozen=True, slots=True)
 class Exit:
     """Why an incarnation ended; `error` is the exception of a crash."""

@@ -73,6 +73,9 @@ class RichMailbox(Mailbox[M]):
         _, entry, old = self._placed(message)
         return not self._crowded(entry, old)
 
+    def is_terminal(self, message: M) -> bool:
+        return self.spec.terminal is not None and self.spec.terminal(message)
+
     def never_fits(self, message: M) -> bool:
         spec = self.spec
         if spec.max_bytes is None or (spec.terminal is not None and spec.terminal(message)):

@@ -7,7 +7,7 @@ supervisor's decision.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,6 +78,7 @@ class Supervisor(Parent):
         self._strategy = strategy
         self._alone = strategy is Strategy.ONE_FOR_ONE  # nobody is restarted with another
         self._waiting: set[str] = set()  # whose restart waits for its delay
+        self._swallowed: dict[str, int] = {}  # incarnations whose end went under with their group's
 
     async def init(self) -> None:
         for spec in self._specs:
@@ -94,7 +95,8 @@ class Supervisor(Parent):
     async def handle(self, message: Any) -> object:
         match message:
             case ChildEnded(cell, incarnation, reason):
-                if cell.state is State.DOWN and cell.incarnation == incarnation:
+                known = self._swallowed.get(cell.name) == incarnation
+                if cell.state is State.DOWN and cell.incarnation == incarnation and not known:
                     await self._ended(cell, reason)  # else restarted with a sibling meanwhile
             case _Due(failed):
                 await self._restart_due(failed)
@@ -151,6 +153,8 @@ class Supervisor(Parent):
     async def _stop_group(self, group: Sequence[Cell]) -> None:
         for cell in reversed(group):
             await halt([cell], SHUTDOWN)
+            if self._backoff is None:
+                self._swallowed[cell.name] = cell.incarnation
             if cell.spec.restart is Restart.TEMPORARY:
                 self._forget(cell)
 
@@ -162,8 +166,8 @@ class Supervisor(Parent):
             try:
                 await self._start(cell)
             except Exception as error:
-                log.warning("%s: restart failed: %s", cell.path, describe(error))
-                self.child_ended(cell, Exit(ExitKind.CRASHED, error))
+                log.warning("%s: restart failed: %s", cell.path, describe(error), exc_info=error)
+                self._try_again(cell, Exit(ExitKind.CRASHED, error))
                 return
 
     # ---- children at run time
@@ -223,6 +227,8 @@ class Supervisor(Parent):
 
 
 def _unique(children: Sequence[ChildSpec]) -> Sequence[ChildSpec]:
+    if isinstance(children, ChildSpec) or not isinstance(children, Iterable):
+        raise TypeError(f"a supervisor's children are a list of ChildSpecs, not {children!r}")
     seen: set[str] = set()
     for spec in children:
         if not isinstance(spec, ChildSpec):

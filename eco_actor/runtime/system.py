@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self
@@ -14,7 +15,8 @@ from eco_actor.runtime.dispatcher import (
     ScheduledDispatcher,
     WatchedDispatcher,
 )
-from eco_actor.runtime.halting import halt
+from eco_actor.runtime.halting import cut_short, halt
+from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.jobs import Jobs
 from eco_actor.runtime.names import Names
 from eco_actor.runtime.restarts import SHUTDOWN, Exit
@@ -23,7 +25,9 @@ from eco_actor.runtime.watchdog import Watchdog
 log = logging.getLogger(__name__)
 
 DEAD_LETTERS_LOGGED: Final = 10
-"""Dead letters a system writes to the log; the rest is only counted."""
+"""Dead letters that a system writes to the log in DEAD_LETTERS_S; the rest is only counted."""
+
+DEAD_LETTERS_S: Final = 300.0
 
 
 class System:
@@ -40,6 +44,8 @@ class System:
         watchdog: Watchdog | None = None,
         jobs: Jobs | None = None,
     ) -> None:
+        if schedule is not None and watchdog is not None:
+            raise ValueError("a schedule decides on turns, a watchdog times them: one at a time")
         self._spec = root
         self._root: Cell | None = None
         self._schedule = schedule
@@ -47,10 +53,14 @@ class System:
         self.jobs = Jobs() if jobs is None else jobs
         self.names = Names()
         self.dead_letters = 0
+        self._letters_logged = 0
+        self._letters_until = -math.inf
         self.on_dead_letter: Callable[[Cell, object, str], None] | None = None
         """Shown each message that nobody will handle, with its actor and why."""
 
     async def __aenter__(self) -> Self:
+        if self._root is not None:
+            raise RuntimeError("a System runs once: make another")
         self.loop = asyncio.get_running_loop()
         self.dispatcher = self._new_dispatcher()
         self._ended: asyncio.Future[Exit] = self.loop.create_future()
@@ -60,8 +70,7 @@ class System:
         try:
             await self._root.start()
         except BaseException:
-            self._root.bury()
-            await self._close()
+            await self._stop(self._root)
             raise
         return self
 
@@ -72,14 +81,20 @@ class System:
         trace: TracebackType | None,
     ) -> None:
         assert self._root is not None
-        await halt([self._root], SHUTDOWN)
-        self._root.bury()
-        await self._close()
+        await self._stop(self._root)
 
-    async def _close(self) -> None:
-        if self.watchdog is not None:
-            self.watchdog.stop()
-        await self.jobs.close()
+    async def _stop(self, root: Cell) -> None:
+        """In order; cancelled, at once, but whatever happens nothing stays behind."""
+        try:
+            await halt([root], SHUTDOWN)
+        except asyncio.CancelledError:
+            await cut_short([root])
+            raise
+        finally:
+            root.bury()
+            if self.watchdog is not None:
+                self.watchdog.stop()
+            await self.jobs.close()
 
     def _new_dispatcher(self) -> Dispatcher:
         if self._schedule is not None:
@@ -113,9 +128,15 @@ class System:
             except Exception:  # of somebody who only watches
                 log.exception("on_dead_letter failed")
         orderly = cell.last_exit is not None and not cell.last_exit.abnormal
-        if orderly or self.dead_letters > DEAD_LETTERS_LOGGED:
+        if orderly or not self._may_log_letter(self.loop.time()):
             return
         log.warning("%s: dead letter (%s): %s", cell.path, why, type(message).__name__)
+
+    def _may_log_letter(self, now: float) -> bool:
+        if now >= self._letters_until:
+            self._letters_until, self._letters_logged = now + DEAD_LETTERS_S, 0
+        self._letters_logged += 1
+        return self._letters_logged <= DEAD_LETTERS_LOGGED
 
     def whereis(self, name: str) -> Cell | None:
         """The actor that is registered by *name* now."""
@@ -125,6 +146,8 @@ class System:
         """The living actor at *path*, if there is one."""
         root, *names = path.strip("/").split("/")
         cell = self._root if root == self._spec.name else None
+        if cell is None or cell.state is State.DEAD:
+            return None
         for name in names:
             actor = cell.actor if cell is not None else None
             cell = actor.child(name) if actor is not None else None
@@ -136,9 +159,11 @@ class System:
 
     def walk(self) -> Iterator[Cell]:
         """Every living actor, parents before their children, in start order."""
-        waiting = [self._root] if self._root is not None else []
+        root = self._root
+        waiting = [root] if root is not None and root.state is not State.DEAD else []
         while waiting:
             cell = waiting.pop()
-            yield cell
+            if hasattr(cell, "mailbox"):  # else its constructor runs right now
+                yield cell
             if cell.actor is not None:
                 waiting.extend(reversed(list(cell.actor.children())))

@@ -33,6 +33,10 @@ class Seen(Protocol):
     @property
     def state(self) -> Enum: ...
     @property
+    def suspended(self) -> bool: ...
+    @property
+    def is_traced(self) -> bool: ...
+    @property
     def mailbox(self) -> Mailbox[Any]: ...
 
     def snapshot(self) -> Row:
@@ -79,6 +83,8 @@ class Tally(Place):
         "restarts",
         "states",
         "sums",
+        "suspended",
+        "traced",
     )
 
     def __init__(self, path: str, kind: str) -> None:
@@ -87,6 +93,8 @@ class Tally(Place):
         self.members = 0
         self.states: dict[str, int] = {}
         self.restarts = 0
+        self.suspended = 0
+        self.traced = 0
         self.sums = dict.fromkeys(_COUNTERS, 0)
         self.depth_max = 0
         self.high_water = 0
@@ -94,7 +102,7 @@ class Tally(Place):
         self.overflow: str | None = None
         self._spec: object = None  # the last that was looked at: mostly, all are the same
         self._state: tuple[object, str] = (None, "")  # likewise, and its name
-        self._tops = tuple(_Top() for _ in range(5))
+        self._tops = tuple(_Top() for _ in range(6))
 
     @property
     def path(self) -> str:
@@ -131,12 +139,15 @@ class Tally(Place):
         self.members += 1
         if rate is not None:
             self.rate = (self.rate or 0.0) + rate
+        suspended, traced = seen.suspended, seen.is_traced
+        self.suspended += suspended
+        self.traced += traced
         if restarts > 0:
             self.restarts += restarts
-        elif not (depth or refused or replaced or rate or seen.last_error):
+        elif not (suspended or traced or depth or refused or replaced or rate or seen.last_error):
             return  # as nearly all of them: nothing about it is worth a look
         failed = 1 if seen.last_error else 0
-        worth = (depth, refused + replaced, restarts, failed, rate or 0.0)
+        worth = (2 * suspended + traced, depth, refused + replaced, restarts, failed, rate or 0.0)
         self._rank(Place(kind, seen, rate), worth)
 
     def _rank(self, place: Place, worth: tuple[float, ...]) -> None:
@@ -170,6 +181,8 @@ class Tally(Place):
         self._bound(other.capacity, other.overflow)
         self._spec = None
         self.restarts += other.restarts
+        self.suspended += other.suspended
+        self.traced += other.traced
         if other.rate is not None:
             self.rate = (self.rate or 0.0) + other.rate
         self.members += other.members
@@ -179,8 +192,11 @@ class Tally(Place):
                     mine.put(worth, place)
 
     def interesting(self) -> list[Place]:
-        """The deepest, the one that lost most, and so on in turn, until there are enough."""
-        chosen: dict[str, Place] = {}
+        """Who is suspended or traced; then the deepest, the one that lost most, and so on in turn.
+
+        Until there are enough.
+        """
+        chosen = {place.path: place for _, place in self._tops[0].places}
         for rank in range(MEMBERS):
             for top in self._tops:
                 if rank < len(top.places) and len(chosen) < MEMBERS:
@@ -195,6 +211,7 @@ class Tally(Place):
         sums["offered"] = sums["accepted"] + sums["refused"]
         bounds = {"capacity": self.capacity, "overflow": self.overflow}
         extremes = {"depth_max": self.depth_max, "high_water": self.high_water}
+        marks = {"suspended": self.suspended, "traced": self.traced}
         return {
             "path": self.path,
             "kind": self.kind,
@@ -202,6 +219,7 @@ class Tally(Place):
             "states": self.states,
             "restarts": self.restarts,
             "mailbox": {**sums, **extremes, **bounds},
+            **{name: count for name, count in marks.items() if count},
             "rate": self.rate,
             "members": [place.row() for place in self.interesting()],
         }

@@ -10,6 +10,7 @@ what holds then, holds whoever is in between.
 """
 
 import asyncio
+import math
 import random
 import selectors
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -55,7 +56,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         elif timeout is None:
             raise RuntimeError(f"virtual time: nothing is left to happen, {self._stuck()}")
         else:
-            self.now += timeout
+            # A wait that is too short to be seen so late in time would otherwise never end.
+            self.now = max(self.now + timeout, math.nextafter(self.now, math.inf))
         return events
 
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:

@@ -6,6 +6,7 @@ thread looks at its heart-beat, and writes to the log where the loop's thread is
 
 import asyncio
 import logging
+import math
 import sys
 import threading
 import time
@@ -43,8 +44,8 @@ class Watchdog:
     """Watches one system; all thresholds in seconds. Without one, none of this costs anything.
 
     `slow_turn`: of one turn, which holds up all others. `queue_delay`: that a message waits to be
-    taken. One message an actor is followed at a time, the newest at the end of a turn that left
-    some; looked at several times a `loop_stall`. `loop_stall`: that the loop does not come round.
+    taken. One message an actor is followed at a time, the newest when the one before was taken.
+    `loop_stall`: that the loop does not come round.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class Watchdog:
             ("queue_delay", queue_delay),
             ("loop_stall", loop_stall),
         ):
-            if not seconds > 0:
+            if not isinstance(seconds, (int, float)) or not 0 < seconds < math.inf:
                 raise ValueError(f"{name} is a number of seconds above 0, not {seconds!r}")
         self.slow_turn = slow_turn
         self.queue_delay = queue_delay
@@ -63,12 +64,16 @@ class Watchdog:
         self.alarm = min(slow_turn, queue_delay)
         self.counted = Warnings()
         self._quiet: dict[tuple[str, str], float] = {}  # until when, by kind and path
-        self._followed: dict[Incarnation, tuple[int, float]] = {}
+        self._followed: dict[Incarnation, tuple[int | None, float]] = {}
+        # Of those with more to do: which message, by its number, is looked at since when.
         self._heart: _Heart | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to watch *loop*, which runs in this thread."""
-        self._heart = _Heart(loop, self.loop_stall, self._look, self._stalled)
+        if self._heart is not None:
+            raise RuntimeError("a Watchdog watches one system: make another")
+        beat = min(self.loop_stall, self.queue_delay) / 2
+        self._heart = _Heart(loop, beat, self.loop_stall, self._look, self._stalled)
 
     def stop(self) -> None:
         if self._heart is not None:
@@ -84,22 +89,22 @@ class Watchdog:
             self._warn("slow turn", who, ended, f"took {took:.3f} s and held up all others")
         if began - scheduled >= self.queue_delay:
             self._late(who, ended, began - scheduled)
-        queued = len(who.cell.mailbox)
-        if queued and not who.over and who not in self._followed:
-            self._followed[who] = (who.cell.mailbox.accepted, ended)
+        if not who.asleep:  # it has more to do, or a job that may take long
+            self._followed.setdefault(who, (None, ended))
 
     def _look(self, now: float) -> None:
-        """Which of the messages that are followed have been taken, which wait for too long?"""
+        """Which of the messages that are followed were taken, and which wait for too long?"""
         for who, (number, since) in list(self._followed.items()):
             mailbox = who.cell.mailbox
-            taken = mailbox.accepted - len(mailbox)
-            if now - since >= self.queue_delay and not who.over:
-                self._late(who, now, now - since)
-            elif taken < number and not who.over:
-                continue
-            del self._followed[who]
-            if len(mailbox) and not who.over:
-                self._followed[who] = (mailbox.accepted, now)
+            queued = len(mailbox)
+            if who.over or (who.asleep and not queued):
+                del self._followed[who]
+            elif number is not None and mailbox.accepted - queued < number:
+                if now - since >= self.queue_delay:
+                    self._late(who, now, now - since)
+                    self._followed[who] = (number, math.inf)  # said once
+            else:  # taken, or none was followed yet: follow the newest there is
+                self._followed[who] = (mailbox.accepted if queued else None, now)
 
     def _late(self, who: Incarnation, now: float, waited: float) -> None:
         self.counted.long_delays += 1
@@ -129,11 +134,13 @@ class _Heart:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        beat: float,
         limit: float,
         look: Callable[[float], None],
         stalled: Callable[[float, str | None], None],
     ) -> None:
         self._loop = loop
+        self._every = beat
         self._limit = limit
         self._look = look
         self._stalled = stalled
@@ -155,7 +162,7 @@ class _Heart:
         now = time.monotonic()
         late = now - self._last
         self._last = now
-        self._timer = self._loop.call_later(self._limit / 2, self._beat)
+        self._timer = self._loop.call_later(self._every, self._beat)
         if late >= self._limit:
             self._stalled(late, None)
         self._look(now)

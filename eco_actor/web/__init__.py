@@ -7,6 +7,7 @@ requests        what clients send, checked; bodies: small JSON bodies
 scans           /scan/classify, snapshot, result
 streams         /scan/{task_id}/stream, /stream
 operations      /healthz, /readyz, /actors
+inspection      /actors/inspect, trace, suspend, resume: one actor, for the operator
 observer        /observer
 pages           / and /static/
 server          the actor that owns the listening socket

@@ -34,6 +34,8 @@ class Actor:
     state: State = State.RUNNING
     last_error: str | None = None
     rate: float | None = None
+    suspended: bool = False
+    is_traced: bool = False
     children: list["Actor"] = field(default_factory=list)
 
     def snapshot(self) -> Row:
@@ -231,6 +233,23 @@ def test_the_most_interesting_members_are_shown_in_full() -> None:
     assert {row["path"] for row in folded["members"]} == {each.path for each in odd.values()}
     assert folded["members"][0]["mailbox"]["depth"] == 3
     assert folded["rate"] == 7.0
+
+
+def test_who_is_suspended_or_traced_is_counted_and_found() -> None:
+    """Among thousands, whatever else there is to tell: the row has how many, and shows them."""
+    top = root()
+    for n in range(1000):
+        top.add(str(n), rate=float(n), incarnation=n + 2, last_error="crashed: it did")
+    for n in (10, 20, 30):
+        top.children[n].suspended = True
+    top.children[30].is_traced = True
+    (folded,) = [row for row in rows(top) if "count" in row]
+    assert (folded["suspended"], folded["traced"]) == (3, 1)
+    first = [row["path"] for row in folded["members"][:3]]
+    assert first == ["/eco/30", "/eco/10", "/eco/20"]
+    top.children.append(Actor("/eco/x", "Other", MailboxSpec[Any](8).build(), is_traced=True))
+    (_, mixed) = rows(top, 2)
+    assert (mixed["kind"], mixed["suspended"], mixed["traced"]) == (MIXED, 3, 2)
 
 
 def test_members_of_which_there_is_nothing_to_tell_are_not_shown() -> None:

@@ -1,0 +1,317 @@
+"""Bad use gets a sentence, where the mistake is made: what is wrong, and what would be right."""
+
+import asyncio
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from eco_actor.runtime import (
+    Actor,
+    Backoff,
+    ChildSpec,
+    Down,
+    DynamicSupervisor,
+    Mailbox,
+    MailboxFull,
+    MailboxSpec,
+    Outcome,
+    Overflow,
+    Restart,
+    RestartWindow,
+    StartFailed,
+    Supervisor,
+    System,
+    child,
+)
+from eco_actor.runtime.cell import Cell
+from eco_actor.runtime.testing import run_virtual
+
+
+class Echo(Actor[Any]):
+    """Does what it is told, or answers with it."""
+
+    def handle(self, message: Any) -> Any:
+        return message(self) if callable(message) else message
+
+
+class NoHandle(Actor[Any]):
+    """Lacks what makes it an actor."""
+
+
+def at(system: System, name: str = "a") -> Cell:
+    found = system.find(f"/top/{name}")
+    assert found is not None
+    return found
+
+
+Make = Callable[[], object]
+ANY: Any = None
+LATEST, COALESCE = Overflow.LATEST, Overflow.COALESCE
+
+
+@pytest.mark.parametrize(
+    "capacity", [0, -1, None, True, False, 1.0, 64.0, math.inf, "64", [64]], ids=repr
+)
+def test_a_mailbox_without_a_bound_cannot_be_made(capacity: Any) -> None:
+    """Neither by a number that is none nor by changing one that is."""
+    sentence = "capacity is a whole number, at least 1, not"
+    makes: tuple[Make, ...] = (
+        lambda: MailboxSpec(capacity),
+        lambda: MailboxSpec(capacity, LATEST),
+        lambda: dataclasses.replace(MailboxSpec(1), capacity=capacity),
+    )
+    for make in makes:
+        with pytest.raises(ValueError, match=sentence):
+            make()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        MailboxSpec(1).capacity = capacity  # type: ignore[misc]
+    with pytest.raises(TypeError, match="capacity"):
+        MailboxSpec()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="spec"):
+        Mailbox()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: MailboxSpec(1, ANY), "overflow is one of buffer, latest, drop, close, coalesce"),
+        (lambda: MailboxSpec(1, COALESCE), "key function belongs to the rule coalesce"),
+        (lambda: MailboxSpec(1, key=len), "key function belongs to the rule coalesce"),
+        (lambda: MailboxSpec(1, COALESCE, key="id"), "key is a function of a message, not 'id'"),  # type: ignore[arg-type]
+        (lambda: MailboxSpec(1, merge=max), "a merge function belongs to the rule coalesce"),
+        (lambda: MailboxSpec(1, max_bytes=9), "max_bytes and size come together"),
+        (lambda: MailboxSpec(1, size=len), "max_bytes and size come together"),
+        (lambda: MailboxSpec(1, max_bytes=0, size=len), "max_bytes is a whole number, at least 1"),
+        (lambda: MailboxSpec(1, reserve=1), "reserve and terminal come together"),
+        (lambda: MailboxSpec(1, terminal=bool), "reserve and terminal come together"),
+        (
+            lambda: MailboxSpec(1, reserve=-1, terminal=bool),
+            "reserve is a whole number, at least 0",
+        ),
+    ],
+)
+def test_a_mailbox_that_contradicts_itself_is_refused(make: Make, sentence: str) -> None:
+    """A rule, a bound or a function without what belongs to it."""
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: child("", Echo), "a child's name is a part of its path, without '/', not ''"),
+        (lambda: child("a/b", Echo), "a child's name is a part of its path, without '/'"),
+        (lambda: ChildSpec("a", ANY), "child a: the factory is called to make the actor"),
+        (
+            lambda: child("a", Echo, restart=ANY),
+            "restart is one of permanent, transient, temporary",
+        ),
+        (lambda: child("a", Echo, shutdown=0), "child a: shutdown is in seconds above 0, or None"),
+        (lambda: child("a", Echo, shutdown=-1), "shutdown is in seconds above 0, or None"),
+        (lambda: child("a", Echo, shutdown=math.nan), "shutdown is in seconds above 0, or None"),
+        (lambda: Supervisor([child("a", Echo), child("a", Echo)]), "two children are named 'a'"),
+        (lambda: Supervisor([ANY]), "a supervisor's children are a list of ChildSpecs, not None"),
+        (lambda: Supervisor([], ANY), "strategy is one of one_for_one, one_for_all, rest_for_one"),
+        (lambda: Supervisor([], intensity=-1), "intensity is a whole number, 0 or more, not -1"),
+        (
+            lambda: Supervisor([], intensity=True),
+            "intensity is a whole number, 0 or more, not True",
+        ),
+        (lambda: Supervisor([], period=5.0), "period is a whole number of seconds.*not 5.0"),  # type: ignore[arg-type]
+        (lambda: Supervisor([], period=0), "period is a whole number of seconds, 1 or more"),
+        (lambda: RestartWindow(3, 0.5), "OTP counts in whole seconds"),  # type: ignore[arg-type]
+        (lambda: Supervisor([], backoff=5), "backoff is a Backoff, or None, not 5"),  # type: ignore[arg-type]
+        (lambda: DynamicSupervisor(0), "max_children is a whole number, at least 1, not 0"),
+        (lambda: DynamicSupervisor(ANY), "max_children is a whole number, at least 1, not None"),
+        (lambda: DynamicSupervisor(True), "max_children is a whole number, at least 1, not True"),
+        (lambda: DynamicSupervisor(1, period=1.5), "period is a whole number"),  # type: ignore[arg-type]
+        (lambda: Backoff(0, 1), "first is a number of seconds above 0, not 0"),
+        (lambda: Backoff(2, 1), r"most is a number of seconds, at least first \(2\), not 1"),
+        (lambda: Backoff(1, math.inf), "most is a number of seconds"),
+        (lambda: Backoff(1, 2, 1.5), "jitter is a share of the delay, from 0 to 1, not 1.5"),
+        (
+            lambda: Backoff(1, 2, reset_after=0),
+            "reset_after is a number of seconds above 0, or None",
+        ),
+    ],
+)
+def test_a_tree_that_cannot_be_is_refused_before_it_is_started(make: Make, sentence: str) -> None:
+    """Specs are looked at where they are made, with the child's name and what is allowed."""
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: child(7, Echo), "a child's name is a part of its path"),  # type: ignore[arg-type]
+        (lambda: child(b"a", Echo), "a child's name is a part of its path"),  # type: ignore[arg-type]
+        (lambda: child("a", Echo, shutdown="5"), "shutdown is in seconds above 0"),  # type: ignore[arg-type]
+        (lambda: Supervisor(ANY), "a supervisor's children are a list of ChildSpecs"),
+    ],
+)
+def test_what_is_of_the_wrong_type_gets_the_same_sentence(make: Make, sentence: str) -> None:
+    """And not Python's, about an operator that the user never wrote."""
+    with pytest.raises((ValueError, TypeError), match=sentence):
+        make()
+
+
+class Named(Echo):
+    def __init__(self, name: str) -> None:
+        self.called = name
+
+
+def test_an_actor_may_have_parameters_of_any_name() -> None:
+    """Its own `name` is not mistaken for the child's."""
+    made = child("a", Named, name="b").factory()
+    assert isinstance(made, Named)
+    assert made.called == "b"
+
+
+@pytest.mark.parametrize("mistake", [dict, lambda: 7, lambda: None, lambda: Echo], ids=repr)
+def test_a_factory_that_makes_no_actor_is_named_with_what_it_made(mistake: Any) -> None:
+    """At the start of the system, with the path; nothing is left running."""
+
+    async def main() -> None:
+        with pytest.raises(StartFailed, match=r"^/top/a: TypeError: /top/a: .* which is no Actor$"):
+            async with System(
+                child("top", Supervisor, [child("b", Echo), ChildSpec("a", mistake)])
+            ):
+                raise AssertionError("started")
+
+    run_virtual(main())
+
+
+class MailboxOfSixty(Echo):
+    mailbox = 60  # type: ignore[assignment]
+
+
+class NoMailbox(Echo):
+    mailbox = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("kind", [MailboxOfSixty, NoMailbox])
+def test_a_mailbox_that_is_no_spec_is_named(kind: type[Actor[Any]]) -> None:
+    """A number is a natural mistake, and None a natural wish: both get a sentence."""
+
+    async def main() -> None:
+        with pytest.raises(StartFailed, match="made from a MailboxSpec, not"):
+            async with System(child("top", Supervisor, [child("a", kind)])):
+                raise AssertionError("started")
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("message", ["hello", Down(ANY, 1, ANY, None)], ids=["str", "Down"])
+def test_an_actor_without_a_handler_that_gets_a_message_says_so(message: Any) -> None:
+    """It ends as by any error, which names its class and the kind of message."""
+
+    async def main() -> None:
+        async with System(child("top", Supervisor, [child("a", NoHandle)])) as system:
+            at(system).tell(message)
+            await asyncio.sleep(1)
+            assert at(system).last_error == (
+                "crashed: NotImplementedError: NoHandle has no handle(),"
+                f" so it cannot take {type(message).__name__}"
+            )
+
+    run_virtual(main())
+
+
+def test_an_init_that_awaits_cannot_be_started_without_waiting() -> None:
+    """The sentence names the child; its coroutine is closed, its name free."""
+
+    class SlowStart(Echo):
+        async def init(self) -> None:
+            raise AssertionError("ran")
+
+    async def main() -> None:
+        async with System(child("top", DynamicSupervisor, 2)) as system:
+            top = system.find("/top")
+            assert top is not None
+            assert isinstance(top.actor, DynamicSupervisor)
+            for kind in (SlowStart, Echo):
+                spec = child("x", kind, restart=Restart.TEMPORARY)
+                if kind is Echo:
+                    assert top.actor.start_child_nowait(spec).alive
+                    continue
+                with pytest.raises(TypeError, match="/top/x: an async init cannot be started with"):
+                    top.actor.start_child_nowait(spec)
+                assert "x" not in top.actor
+
+    run_virtual(main())
+
+
+def generating() -> type[Actor[Any]]:
+    class Generating(Echo):
+        async def handle(self, message: Any) -> Any:
+            yield message
+
+    return Generating
+
+
+def wrapped() -> type[Actor[Any]]:
+    class Wrapped(Echo):
+        async def handle(self, message: Any) -> Any:
+            return message
+
+    real = Wrapped.handle
+
+    class Outer(Echo):
+        def handle(self, message: Any) -> Any:  # as any decorator does, made for plain functions
+            return real(self, message)  # type: ignore[arg-type]
+
+    return Outer
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(generating),
+        wrapped,
+    ],
+)
+def test_a_handler_that_would_never_run_is_found_out(make: Callable[[], type[Actor[Any]]]) -> None:
+    """Its message must not count as handled: refused where the class is made, or a crash."""
+    try:
+        kind = make()
+    except TypeError:
+        return
+
+    async def main() -> None:
+        async with System(child("top", Supervisor, [child("a", kind)])) as system:
+            ref = at(system)
+            asked = asyncio.ensure_future(ref.ask("hi", timeout=5))
+            await asyncio.wait([asked])
+            answer = None if asked.exception() else asked.result()
+            if asyncio.iscoroutine(answer):
+                answer.close()
+            assert answer == "hi" or ref.mailbox.handled == 0
+
+    run_virtual(main())
+
+
+def test_a_message_that_the_rules_cannot_judge_is_dropped_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """`tell` never raises; who waits is told; the actor and its books stay whole."""
+
+    class Weighing(Echo):
+        mailbox = MailboxSpec(9, max_bytes=9, size=len)
+
+    async def main() -> None:
+        async with System(child("top", Supervisor, [child("a", Weighing)])) as system:
+            ref = at(system)
+            assert ref.tell(7) is Outcome.DROPPED
+            assert "/top/a: its mailbox cannot take a int" in caplog.text
+            with pytest.raises((MailboxFull, TypeError)):
+                await ref.ask(7, timeout=5)
+            with pytest.raises((MailboxFull, TypeError)):
+                await ref.send(7)
+            assert await ref.ask("fine", timeout=5) == "fine"
+            assert (ref.incarnation, ref.mailbox.accepted, ref._requests) == (1, 1, 0)
+
+    run_virtual(main())
