@@ -113,7 +113,7 @@ def test_a_mailbox_that_contradicts_itself_is_refused(make: Make, sentence: str)
         (lambda: child("a", Echo, shutdown=-1), "shutdown is in seconds above 0, or None"),
         (lambda: child("a", Echo, shutdown=math.nan), "shutdown is in seconds above 0, or None"),
         (lambda: Supervisor([child("a", Echo), child("a", Echo)]), "two children are named 'a'"),
-        (lambda: Supervisor([ANY]), "a supervisor's children are a list of ChildSpecs, not None"),
+        (lambda: Supervisor([ANY]), "a supervisor's children are ChildSpecs, not None"),
         (lambda: Supervisor([], ANY), "strategy is one of one_for_one, one_for_all, rest_for_one"),
         (lambda: Supervisor([], intensity=-1), "intensity is a whole number, 0 or more, not -1"),
         (
