@@ -241,18 +241,22 @@ class Incarnation:
         if depth > mailbox.peak:
             mailbox.peak = depth
         mailbox.in_hand = 1  # whenever a handler can look
+        message: Any = NOTHING
         try:
             for _ in _ROUNDS if budget == TURN_BUDGET else repeat(None, budget):
                 if self._attention:
+                    message = NOTHING
                     if not self._step(handle):
                         break
                 elif queue:
-                    self._in_hand = message = queue.popleft()
+                    message = queue.popleft()
                     handle(message)
                     mailbox.handled += 1
                 else:
                     break
         except BaseException as error:
+            if message is not NOTHING:
+                self._in_hand = message
             self._crash(error)
             if isinstance(error, EXITS):
                 raise
