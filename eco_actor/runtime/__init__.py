@@ -6,7 +6,8 @@ errors       what a caller may conclude when a message was not answered
 asking       requests, failures, and who waits for whom
 ref          tell, send, ask
 actor        what an application writes; ChildSpec
-incarnation  one life of an actor; belongings (timers, pipes) are what it gives back at its end
+incarnation  one life of an actor, how it begins and ends; turns: what it does in between;
+             belongings: timers, pipes, names and watches, given back at its end; states
 cell         what lasts of an actor through all its lives
 supervisor   Supervisor; dynamic: DynamicSupervisor; parent: what both have; halting: how they stop
 dispatcher   who gets the next turn
@@ -34,7 +35,6 @@ from eco_actor.runtime.errors import (
     TooManyChildren,
     TooManyPipes,
 )
-from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.mailbox import Mailbox, MailboxSpec, Outcome, Overflow
 from eco_actor.runtime.memory import settle_memory
 from eco_actor.runtime.parent import DeleteChild, RestartChild, StartChild, StopChild
@@ -51,6 +51,7 @@ from eco_actor.runtime.restarts import (
     RestartWindow,
     Strategy,
 )
+from eco_actor.runtime.states import State
 from eco_actor.runtime.supervisor import Supervisor
 from eco_actor.runtime.system import System
 from eco_actor.runtime.watchdog import Watchdog

@@ -6,10 +6,14 @@ running into its deadline.
 """
 
 import asyncio
+import functools
+from collections.abc import Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from eco_actor.runtime.errors import ActorError, AskCycle, AskTimeout
+from eco_actor.runtime.errors import ActorError, AskCycle, AskTimeout, MailboxFull
+from eco_actor.runtime.mailbox import MailboxSpec
 
 if TYPE_CHECKING:
     from eco_actor.runtime.incarnation import Incarnation
@@ -92,3 +96,31 @@ def check_cycle(who: "Incarnation", target: "Ref[Any]") -> None:
         if link in chain[:-1]:
             return  # a ring of others, which is theirs to find
         link = link._waits_for()
+
+
+def gave_way(message: object) -> None:
+    """A queued message made room for a newer one; for a request somebody waits."""
+    if type(message) is Request:
+        message.to.request_left()
+        message.fail(MailboxFull(message.to.path, "the request gave way to a newer message"))
+
+
+@functools.lru_cache(maxsize=256)
+def seeing_through_requests(spec: MailboxSpec[Any]) -> MailboxSpec[Any]:
+    """*spec*, with functions that are asked about the message of a request, not its envelope.
+
+    A request has no key: whoever waits for the answer is not to be coalesced with another.
+    """
+
+    def looking_inside(function: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+        if function is None:
+            return None
+        return lambda m: function(m.message if type(m) is Request else m)
+
+    key = spec.key
+    return replace(
+        spec,
+        key=None if key is None else lambda m: None if type(m) is Request else key(m),
+        size=looking_inside(spec.size),
+        terminal=looking_inside(spec.terminal),
+    )

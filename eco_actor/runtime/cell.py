@@ -12,21 +12,20 @@ import asyncio
 import functools
 import logging
 from collections import deque
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from eco_actor.runtime.actor import Actor, ChildSpec, Down
-from eco_actor.runtime.asking import Request
+from eco_actor.runtime.asking import Request, gave_way, seeing_through_requests
 from eco_actor.runtime.dispatcher import Dispatcher
-from eco_actor.runtime.errors import ActorDead, MailboxFull
-from eco_actor.runtime.incarnation import DOWN, Incarnation, State
+from eco_actor.runtime.errors import ActorDead
+from eco_actor.runtime.incarnation import Incarnation
 from eco_actor.runtime.inspection import Traced, Tracer, kind_of, state_of
 from eco_actor.runtime.jobs import ABANDON_AFTER, Jobs
 from eco_actor.runtime.mailbox import Mailbox, MailboxSpec, Outcome
 from eco_actor.runtime.names import Names
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import KILLED, OVERFLOW, Exit, Restart, describe
+from eco_actor.runtime.states import DOWN, State
 
 log = logging.getLogger(__name__)
 
@@ -293,9 +292,9 @@ class Cell(Ref[Any]):
         if not isinstance(spec, MailboxSpec):
             raise TypeError(f"{self.path}: a mailbox is made from a MailboxSpec, not {spec!r}")
         plain = spec.plain
-        self.mailbox = Mailbox(spec) if plain else _seeing_through_requests(spec).build()
+        self.mailbox = Mailbox(spec) if plain else seeing_through_requests(spec).build()
         if spec.makes_room:
-            self.mailbox.gave_way = _gave_way
+            self.mailbox.gave_way = gave_way
 
     def not_started(self, error: BaseException | None) -> None:
         """Its init, or what makes the actor, raised."""
@@ -415,31 +414,3 @@ class Cell(Ref[Any]):
         if self.is_traced:
             told["traced"] = True
         return told
-
-
-def _gave_way(message: object) -> None:
-    """A queued message made room for a newer one; for a request somebody waits."""
-    if type(message) is Request:
-        cast(Cell, message.to).request_left()
-        message.fail(MailboxFull(message.to.path, "the request gave way to a newer message"))
-
-
-@functools.lru_cache(maxsize=256)
-def _seeing_through_requests(spec: MailboxSpec[Any]) -> MailboxSpec[Any]:
-    """*spec*, with functions that are asked about the message of a request, not its envelope.
-
-    A request has no key: whoever waits for the answer is not to be coalesced with another.
-    """
-
-    def looking_inside(function: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
-        if function is None:
-            return None
-        return lambda m: function(m.message if type(m) is Request else m)
-
-    key = spec.key
-    return replace(
-        spec,
-        key=None if key is None else lambda m: None if type(m) is Request else key(m),
-        size=looking_inside(spec.size),
-        terminal=looking_inside(spec.terminal),
-    )

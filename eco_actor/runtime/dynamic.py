@@ -9,10 +9,10 @@ from eco_actor.runtime.asking import Failure
 from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.errors import ActorDead, NoSuchChild, StartFailed, TooManyChildren
 from eco_actor.runtime.halting import halt
-from eco_actor.runtime.incarnation import RUNNING, State
 from eco_actor.runtime.parent import ChildEnded, DeleteChild, Parent, StartChild, StopChild
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import SHUTDOWN, Backoff, Exit, ExitKind, describe, should_restart
+from eco_actor.runtime.states import RUNNING, State
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from eco_actor.runtime.cell import Cell
-from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.jobs import ABANDON_AFTER
 from eco_actor.runtime.restarts import Exit
+from eco_actor.runtime.states import State
 
 log = logging.getLogger(__name__)
 

@@ -6,31 +6,23 @@
 What outlives it (the address, the mailbox, the counters, who watches) is in its cell. A life that
 is over ignores whatever still happens to it: a late turn, a task that would not end.
 
-It owns no task while it has nothing to do. A turn is called by the dispatcher; a plain handler runs
-inside it, an async one in a job that drains the mailbox and ends. Signals (`Down`, timers, results
-of pipes) come in a lane of their own before messages, and a wish to end comes before both, so a
-full mailbox can always be stopped.
-
-`_attention` is what keeps the common case short: while it is False there is nothing to look at but
-a plain queue, and a turn is little more than a loop over it.
+What it does in between is in `turns.py`.
 """
 
 import asyncio
 import inspect
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from enum import Enum
-from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from eco_actor.runtime.actor import Actor
 from eco_actor.runtime.asking import Request, running
 from eco_actor.runtime.belongings import Belongings
-from eco_actor.runtime.dispatcher import TURN_BUDGET
 from eco_actor.runtime.errors import ActorDead, HandlerFailed, StartFailed
 from eco_actor.runtime.jobs import ABANDON_AFTER
 from eco_actor.runtime.restarts import KILLED, Exit, ExitKind, forget_frames
+from eco_actor.runtime.states import RUNNING, STARTING, State
+from eco_actor.runtime.turns import EXITS, NOTHING, Turns
 
 if TYPE_CHECKING:
     from eco_actor.runtime.cell import Cell
@@ -38,55 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ROUNDS: Final = (None,) * TURN_BUDGET  # to count rounds by; the quickest there is
 
-LINGER: Final = 4
-"""Times that the loop comes round before the job of an idle async handler ends. The answer to what
-it has just sent is then handled by the same job; making another costs more than these rounds."""
-
-EXITS: Final = (KeyboardInterrupt, SystemExit)
-"""What ends the actor like any other error, and then goes on to end the program."""
-
-NOTHING: Final = object()
-
-
-class State(Enum):
-    """Of an actor. The first three are those of a life, the others of a cell without one."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    DOWN = "down"  # between two lives
-    ENDED = "ended"  # orderly; its supervisor keeps it, and may start it again with its group
-    DEAD = "dead"  # for good
-
-
-# An Enum's attributes are slow, and these are looked up for each message or start.
-STARTING: Final = State.STARTING
-RUNNING: Final = State.RUNNING
-DOWN: Final = State.DOWN
-
-
-class Incarnation:
-    __slots__ = (
-        "_attention",
-        "_busy",
-        "_in_hand",
-        "_signals",
-        "actor",
-        "asleep",
-        "belongings",
-        "cancelled",
-        "cell",
-        "exit",
-        "over",
-        "state",
-        "suspended",
-        "task",
-        "waits_for",
-    )
-
-    actor: Actor[Any] | None  # from `begin` until it is over
+class Incarnation(Turns):
+    __slots__ = ("belongings", "cancelled", "waits_for")
 
     def __init__(self, cell: "Cell") -> None:
         self.cell = cell
@@ -94,15 +40,15 @@ class Incarnation:
         self.actor = None
         self.over = False
         self.suspended = False
-        self.exit: Exit | None = None  # wanted, and since STOPPING decided
-        self.task: asyncio.Task[None] | None = None  # of the hook that runs in a job
+        self.exit = None
+        self.task = None
         self.waits_for: tuple[Ref[Any], asyncio.Future[Any]] | None = None
-        self._busy = False  # a job runs a hook; `task` is its task after its first step
-        self.cancelled = False  # before that first step
-        self.asleep = False  # it runs, without a job, and without a turn that is to come
+        self.cancelled = False  # the job that runs, perhaps before its first step
+        self.asleep = False
+        self._busy = False
         self._attention = True  # until the first look at what there is
-        self._in_hand: Any = NOTHING
-        self._signals: deque[Any] | None = None
+        self._in_hand = NOTHING
+        self._signals = None
         self.belongings: Belongings | None = None
 
     # ---- start
@@ -179,218 +125,6 @@ class Incarnation:
         self.asleep = True
         if self._signals or self.exit is not None or len(self.cell.mailbox):
             self.wake()
-
-    # ---- turns
-
-    def wake(self) -> None:
-        """Get a turn, unless there is one to come already, or a job is at it."""
-        if not self.asleep:
-            return
-        self.asleep = False
-        cell = self.cell
-        mailbox = cell.mailbox
-        if mailbox.queue and mailbox.appendable:
-            mailbox.quick = mailbox.capacity
-        cell.host.dispatcher.schedule(self)
-
-    def attend(self) -> None:
-        """There is more to look at than the queue: look from the next message on."""
-        self._attention = True
-
-    def recheck(self) -> None:
-        """Whether there is anything to look at but the queue."""
-        cell = self.cell
-        self._attention = (
-            not cell.mailbox.appendable
-            or bool(self._signals)
-            or self.exit is not None
-            or self.suspended
-            or cell.wants_attention
-        )
-
-    def suspend(self) -> None:
-        """Take nothing in hand until `resume`."""
-        self.suspended = self._attention = True
-
-    def resume(self) -> None:
-        self.suspended = False
-        self.wake()
-
-    def signal(self, message: Any) -> None:
-        """Handle *message* ahead of the mailbox, whatever its depth."""
-        if self.over:
-            return
-        if self._signals is None:
-            self._signals = deque()
-        self._signals.append(message)
-        self._attention = True
-        self.wake()
-
-    def turn(self, budget: int) -> None:
-        """Handle at most *budget* messages; called by the dispatcher alone."""
-        if self.state is not RUNNING:
-            return  # given up since
-        mailbox, actor = self.cell.mailbox, self.actor
-        assert actor is not None
-        if actor.is_async:
-            self._spawn(self._drain(budget), "handle")
-            return
-        queue = mailbox.queue
-        handle = actor.handle
-        depth = len(queue)
-        if depth > mailbox.peak:
-            mailbox.peak = depth
-        mailbox.in_hand = 1  # whenever a handler can look
-        message: Any = NOTHING
-        try:
-            for _ in _ROUNDS if budget == TURN_BUDGET else repeat(None, budget):
-                if self._attention:
-                    message = NOTHING
-                    if not self._step(handle):
-                        break
-                elif queue:
-                    message = queue.popleft()
-                    handle(message)
-                    mailbox.handled += 1
-                else:
-                    break
-        except BaseException as error:
-            if message is not NOTHING:
-                self._in_hand = message
-            self._crash(error)
-            if isinstance(error, EXITS):
-                raise
-            return
-        self._in_hand = NOTHING
-        mailbox.in_hand = 0
-        if self._attention or mailbox.queue:
-            self._rest()
-        else:
-            self.asleep = True
-            mailbox.quick = 0
-
-    def _step(self, handle: Callable[[Any], Any]) -> bool:
-        """Handle one signal or message, with everything looked at; False when there is none."""
-        mailbox = self.cell.mailbox
-        self._in_hand = NOTHING
-        mailbox.in_hand = 0  # what the plain way had in hand was counted
-        message = self._next()
-        if message is NOTHING:
-            return False
-        reply = handle(message.message if type(message) is Request else message)
-        self._handled(message, reply)
-        mailbox.in_hand = 1  # as the plain way has it
-        return True
-
-    def _next(self) -> Any:
-        """The next signal or message, taken in hand; NOTHING when none, or when it is to end."""
-        if self.exit is not None or self.suspended:
-            return NOTHING
-        cell = self.cell
-        if self._signals:
-            message = self._signals.popleft()
-            if cell.tracer is not None:
-                cell.tracer.add(message)
-            return message
-        if self._attention:
-            self.recheck()
-        mailbox = cell.mailbox
-        while mailbox:
-            message = mailbox.take()
-            if cell._waiters:
-                cell._admit_waiters()
-            self._in_hand = message
-            if type(message) is Request and not self._take(message):
-                continue
-            if cell.tracer is not None:
-                cell.tracer.add(message)
-            return message
-        return NOTHING
-
-    def _handled(self, message: Any, reply: object) -> None:
-        if reply is not None and inspect.iscoroutine(reply):
-            reply.close()
-            kind = type(self.actor).__name__
-            raise TypeError(f"{kind}.handle is a plain def that made a coroutine: async def it")
-        if self._in_hand is NOTHING:
-            return  # it was a signal
-        self._in_hand = NOTHING
-        self.cell.mailbox.done()
-        if type(message) is Request:
-            message.answer(reply)
-
-    async def _drain(self, budget: int) -> None:
-        """Handle what there is, linger for a moment, then end: the job of an async handler."""
-        crash: BaseException | None = None
-        try:
-            idle = 0
-            while idle < LINGER:
-                idle = 0 if await self._drain_some(budget) else idle + 1
-                if self.exit is not None or self.over:
-                    break
-                await asyncio.sleep(0)  # others get their turn
-        except GeneratorExit:  # the loop has closed over it
-            raise
-        except asyncio.CancelledError:
-            if self.exit is None:  # nobody asked for it: that is no orderly end
-                self.exit = KILLED
-        except BaseException as error:
-            crash = error
-        if not self.over:  # given up long ago, whatever it still finds out
-            self._busy, self.task = False, None
-            if crash is not None:
-                self._crash(crash)
-            else:
-                self._rest()
-        if isinstance(crash, EXITS):
-            raise crash
-
-    async def _drain_some(self, budget: int) -> bool:
-        """Handle at most *budget* messages; whether there was one."""
-        mailbox, actor = self.cell.mailbox, self.actor
-        assert actor is not None
-        mailbox.mark()
-        message: Any = NOTHING
-        for _ in repeat(None, budget):
-            if self._attention or not mailbox.queue:
-                following = self._next()
-                if following is NOTHING:
-                    break
-                message = following
-            else:
-                self._in_hand = message = mailbox.queue.popleft()
-                mailbox.in_hand = 1
-            reply = await actor.handle(message.message if type(message) is Request else message)
-            if self.over:
-                break
-            self._handled(message, reply)
-        return message is not NOTHING
-
-    def _take(self, request: Request) -> bool:
-        """Take a request in hand, or skip one for which nobody waits any more."""
-        self.cell.request_left()
-        if request.lapsed(self.cell.host.loop.time()):
-            self._in_hand = NOTHING
-            self.cell.mailbox.lapsed()
-            return False
-        request.taken = True
-        return True
-
-    def _has_work(self) -> bool:
-        if self.suspended:
-            return False
-        return bool(self._signals) or len(self.cell.mailbox) > 0
-
-    def _rest(self) -> None:
-        """A turn, or a job of turns, is over: end, go on, or sleep."""
-        if self.exit is not None:
-            self._stop()
-            return
-        self.asleep = True
-        if self._has_work():
-            self.wake()
-        else:
-            self.cell.mailbox.quick = 0
 
     def _crash(self, error: BaseException) -> None:
         if self.exit is None or not self.exit.abnormal:

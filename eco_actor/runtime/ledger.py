@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from eco_actor.runtime.cell import Cell
-from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.mailbox import Outcome
+from eco_actor.runtime.states import State
 from eco_actor.runtime.system import System
 
 

@@ -41,6 +41,10 @@ class Ref(ABC, Generic[M]):
         """As `_offer`, and let the actor look for requests when it takes a message."""
 
     @abstractmethod
+    def request_left(self) -> None:
+        """A request has left the mailbox."""
+
+    @abstractmethod
     def _attend(self) -> None:
         """There are senders that wait: let the actor look after them when it takes a message."""
 

@@ -16,7 +16,6 @@ from eco_actor.runtime.asking import Failure
 from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.errors import NoSuchChild, StartFailed
 from eco_actor.runtime.halting import halt
-from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.parent import (
     ChildEnded,
     DeleteChild,
@@ -36,6 +35,7 @@ from eco_actor.runtime.restarts import (
     restart_group,
     should_restart,
 )
+from eco_actor.runtime.states import State
 
 log = logging.getLogger(__name__)
 

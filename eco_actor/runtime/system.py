@@ -16,10 +16,10 @@ from eco_actor.runtime.dispatcher import (
     WatchedDispatcher,
 )
 from eco_actor.runtime.halting import cut_short, halt
-from eco_actor.runtime.incarnation import State
 from eco_actor.runtime.jobs import Jobs
 from eco_actor.runtime.names import Names
 from eco_actor.runtime.restarts import SHUTDOWN, Exit
+from eco_actor.runtime.states import State
 from eco_actor.runtime.watchdog import Watchdog
 
 log = logging.getLogger(__name__)

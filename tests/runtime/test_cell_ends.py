@@ -18,7 +18,7 @@ from eco_actor.runtime import (
     child,
 )
 from eco_actor.runtime.cell import Cell
-from eco_actor.runtime.incarnation import State
+from eco_actor.runtime.states import State
 from eco_actor.runtime.testing import run_virtual
 
 Diary = list[Any]
