@@ -159,11 +159,10 @@ class Incarnation(Turns):
     def kill(self) -> None:
         """End at once, abnormally: a running init or handler is cancelled.
 
-        So is a running `terminate`, but for that of a supervisor, which is stopping its children.
+        An end that is under way goes on as it is: `terminate` may be closing what the next `init`
+        opens, and has its own bound, `shutdown`.
         """
         if self.state is State.STOPPING:
-            if self.cell.shutdown is not None:
-                self.cut_short()
             return
         self.exit = KILLED
         self._attention = True

@@ -1,97 +1,15 @@
 """Pipes: long operations beside the handler, whose results come back as messages."""
 
 import asyncio
-import contextlib
 import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from eco_actor.runtime import (
-    SHUTDOWN,
-    Actor,
-    ActorDead,
-    Exit,
-    MailboxSpec,
-    Supervisor,
-    System,
-    TooManyPipes,
-    child,
-)
-from eco_actor.runtime.cell import Cell
+from eco_actor.runtime import TooManyPipes
 from eco_actor.runtime.testing import run_virtual
-
-Diary = list[Any]
-
-
-class Piper(Actor[Any]):
-    """Does what it is told, and writes down what happens to it and what its pipes bring."""
-
-    mailbox = MailboxSpec(4)
-    max_pipes = 3
-
-    def __init__(self, diary: Diary) -> None:
-        self.diary = diary
-
-    def init(self) -> Any:
-        self.diary.append("init")
-
-    def handle(self, message: Any) -> Any:
-        if callable(message):
-            return message(self)
-        self.diary.append(message)
-        return message
-
-    def terminate(self, reason: Exit) -> Any:
-        self.diary.append("terminate")
-
-    def start(self, operation: Any) -> None:
-        self.pipe(operation, done=lambda result: ("done", result), failed=lambda e: ("failed", e))
-
-
-class AsyncPiper(Piper):
-    """The same with async hooks."""
-
-    async def handle(self, message: Any) -> Any:
-        return super().handle(message)
-
-    async def terminate(self, reason: Exit) -> None:
-        super().terminate(reason)
-        await asyncio.sleep(0.1)
-
-
-KINDS = pytest.mark.parametrize("kind", [Piper, AsyncPiper])
-
-
-def tree(diary: Diary, kind: type[Piper] = Piper) -> System:
-    return System(child("top", Supervisor, [child("a", kind, diary)]))
-
-
-def at(system: System) -> Cell:
-    found = system.find("/top/a")
-    assert found is not None
-    return found
-
-
-def crash(me: Any) -> None:
-    raise ValueError("boom")
-
-
-async def lasting(diary: Diary, seconds: float = 100.0, after: float = 0.0) -> str:
-    """Takes so long, and when it is cancelled *after* seconds more to end."""
-    try:
-        await asyncio.sleep(seconds)
-    except asyncio.CancelledError:
-        await asyncio.sleep(after)
-        diary.append("cancelled")
-        raise
-    return "result"
-
-
-async def failing() -> None:
-    await asyncio.sleep(1)
-    raise KeyError("no such thing")
+from tests.runtime.pipers import KINDS, Diary, Piper, at, crash, failing, lasting, tree
 
 
 @KINDS
@@ -151,97 +69,6 @@ def test_a_mapping_that_raises_crashes_the_actor(kind: type[Piper], fails: bool)
     run_virtual(main())
 
 
-@KINDS
-@pytest.mark.parametrize("end", ["crash", "kill", "stop"])
-def test_pipes_are_cancelled_with_their_incarnation_and_over_before_the_next(
-    kind: type[Piper], end: str
-) -> None:
-    """However it ends: terminate, the operations' own ends, then init; no message comes of them."""
-    diary: Diary = []
-
-    async def main() -> None:
-        async with tree(diary, kind) as system:
-            ref = at(system)
-            for after in (0.0, 0.5):
-                await ref.ask(lambda me, s=after: me.start(lasting(diary, after=s)), timeout=1)
-            await asyncio.sleep(1)
-            match end:
-                case "kill":
-                    ref.kill()
-                case "crash":
-                    ref.tell(crash)
-                case _:
-                    ref.tell(lambda me: me.stop(SHUTDOWN))
-            await asyncio.sleep(1)
-            assert ref.incarnation == 2
-            assert ref.actor is not None
-            assert diary == ["init", "terminate", "cancelled", "cancelled", "init"]
-            await asyncio.sleep(200)
-            assert len(system.jobs) == 0
-
-    run_virtual(main())
-    assert diary[5:] == ["terminate"]
-
-
-async def bracketed(diary: Diary) -> None:
-    """Says when it begins and when it is over, which takes a while."""
-    diary.append("begin")
-    try:
-        await asyncio.sleep(100)
-    finally:
-        await asyncio.sleep(0.5)
-        diary.append("over")
-
-
-class NeverStarts(Piper):
-    """Its second init starts an operation and fails."""
-
-    def init(self) -> Any:
-        super().init()
-        if self.diary.count("init") == 2:
-            self.start(bracketed(self.diary))
-            raise RuntimeError("no start")
-
-
-class NeverStartsLate(NeverStarts):
-    """The same, when the operation has begun."""
-
-    async def init(self) -> None:
-        try:
-            super().init()
-        except RuntimeError:
-            await asyncio.sleep(0.1)
-            raise
-
-
-class Farewell(Piper):
-    """Starts an operation when it is over."""
-
-    async def terminate(self, reason: Exit) -> None:
-        with contextlib.suppress(ActorDead):
-            self.start(bracketed(self.diary))
-        await asyncio.sleep(0.1)
-
-
-@pytest.mark.parametrize(("kind", "lives"), [(NeverStarts, 3), (NeverStartsLate, 3), (Farewell, 2)])
-def test_what_init_or_terminate_starts_is_over_before_the_next_init_as_well(
-    kind: type[Piper], lives: int
-) -> None:
-    """Two incarnations are never at work on one thing at once, whichever hook began it."""
-    diary: Diary = []
-
-    async def main() -> None:
-        async with tree(diary, kind) as system:
-            at(system).tell(crash)
-            await asyncio.sleep(5)
-            assert at(system).incarnation == lives
-
-    run_virtual(main())
-    for when, entry in enumerate(diary):
-        if entry == "init":
-            assert diary[:when].count("begin") == diary[:when].count("over"), diary
-
-
 def test_an_operation_too_many_is_refused_and_closed() -> None:
     """TooManyPipes says the bound; the coroutine never ran; one that ends makes room again."""
 
@@ -291,21 +118,3 @@ def test_a_cancellation_that_nobody_asked_for_is_a_failure_of_the_operation(begu
     what, error = next(entry for entry in diary if isinstance(entry, tuple))
     assert what == "failed"
     assert str(error) == "the operation was cancelled from outside"
-
-
-def test_an_incarnation_that_has_ended_can_start_nothing() -> None:
-    """ActorDead, and the coroutine is closed: a callback that kept the actor finds out."""
-
-    async def main() -> None:
-        async with tree([]) as system:
-            ref = at(system)
-            old = await ref.ask(lambda me: me, timeout=1)
-            ref.tell(crash)
-            await asyncio.sleep(1)
-            operation = lasting([])
-            with pytest.raises(ActorDead, match="this incarnation has ended"):
-                old.start(operation)
-            assert inspect.getcoroutinestate(operation) == inspect.CORO_CLOSED
-            assert ref.incarnation == 2
-
-    run_virtual(main())
