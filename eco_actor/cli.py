@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -105,6 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _allow_open_files() -> None:
+    """As many as the system lets us have: each client that waits is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def _run(main: Callable[[], Awaitable[int]]) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
@@ -134,6 +143,7 @@ def _serve(given: argparse.Namespace) -> int:
         level=config.log_level.upper(),
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
+    _allow_open_files()
     with contextlib.ExitStack() as stack:
         if config.durability is not Durability.OFF:
             stack.enter_context(lock(config.data_dir))

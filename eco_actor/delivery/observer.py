@@ -172,6 +172,7 @@ class Observer(Actor[Look]):
 
     def init(self) -> None:
         self._channel.watched = self._watched
+        self._channel.forget()  # what an earlier incarnation saw may be long ago
         if self._channel:
             self._watched()  # they came while another incarnation was here
 

@@ -21,6 +21,7 @@ testing      a loop with virtual time, and the test kit
 
 from eco_actor.runtime.actor import Actor, ChildSpec, Down, child
 from eco_actor.runtime.asking import Failure
+from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.dynamic import DynamicSupervisor
 from eco_actor.runtime.errors import (
     ActorDead,
@@ -67,6 +68,7 @@ __all__ = (
     "AskCycle",
     "AskTimeout",
     "Backoff",
+    "Cell",
     "ChildSpec",
     "DeleteChild",
     "Down",

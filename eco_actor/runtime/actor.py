@@ -59,7 +59,7 @@ class Actor(Generic[M]):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            if name != "_life":
+            if name != "_life" and not hasattr(type(self), name):
                 raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
             raise AttributeError(
                 f"{type(self).__name__} has no incarnation yet: what needs its ref, a timer or a"
@@ -113,6 +113,8 @@ class Actor(Generic[M]):
         Until `unwatch`, the end of this actor's own incarnation, or the `Down` whose ref is not
         alive: should that actor be started again with its group, watch it again. Twice is once.
         """
+        if not isinstance(ref, Ref):
+            raise TypeError(f"a watch is on a ref, not on {ref!r}")
         self._life.own().watch(ref)
 
     def unwatch(self, ref: Ref[Any]) -> None:
@@ -125,6 +127,8 @@ class Actor(Generic[M]):
 
         Timers die with their incarnation, and do not count against the mailbox.
         """
+        if not isinstance(delay, (int, float)) or not delay >= 0:
+            raise ValueError(f"a timer's delay is in seconds, 0 or more, not {delay!r}")
         self._life.own().start_timer(key, delay, message)
 
     def cancel_timer(self, key: str) -> None:
@@ -152,6 +156,8 @@ class Actor(Generic[M]):
 
     def register(self, name: str) -> None:
         """Be found by *name* in this system until this incarnation ends. NameTaken."""
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"an actor is registered by a name, not by {name!r}")
         self._life.own().register(name)
 
     def whereis(self, name: str) -> Ref[Any] | None:

@@ -12,6 +12,7 @@ import asyncio
 import functools
 import logging
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Final, Protocol
 
 from eco_actor.runtime.actor import Actor, ChildSpec, Down
@@ -362,6 +363,17 @@ class Cell(Ref[Any]):
     def actor(self) -> Actor[Any] | None:
         """The running incarnation's actor; None while there is none."""
         return None if self._life is None else self._life.actor
+
+    @property
+    def children(self) -> "Iterable[Cell]":
+        """The actors below this one, whatever the actor itself calls its attributes."""
+        actor = self.actor
+        return () if actor is None else type(actor).children(actor)
+
+    def child(self, name: str) -> "Cell | None":
+        """The child called *name*, if there is one."""
+        actor = self.actor
+        return None if actor is None else type(actor).child(actor, name)
 
     def suspend(self) -> None:
         """Take no message or signal until `resume`, or the incarnation ends; it can be stopped.

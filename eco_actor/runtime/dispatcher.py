@@ -71,8 +71,8 @@ class Dispatcher:
         """Give *who* a turn soon, after those that were scheduled before it."""
         self._ready.append(who)
         if not self._armed:
-            self._armed = True
             self._loop.call_soon(self._run, context=self.fresh_context())
+            self._armed = True  # not before: from another thread it may raise
 
     def _run(self) -> None:
         ready, clock = self._ready, time.monotonic
@@ -118,8 +118,8 @@ class WatchedDispatcher(Dispatcher):
         self._since.append(time.monotonic())  # a loop's own clock may stand still while it works
         self._ready.append(who)
         if not self._armed:
-            self._armed = True
             self._loop.call_soon(self._run, context=self.fresh_context())
+            self._armed = True  # not before: from another thread it may raise
 
     def _run(self) -> None:
         ready, since, clock = self._ready, self._since, time.monotonic

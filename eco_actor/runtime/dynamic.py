@@ -7,7 +7,7 @@ from typing import Any
 from eco_actor.runtime.actor import ChildSpec
 from eco_actor.runtime.asking import Failure
 from eco_actor.runtime.cell import Cell
-from eco_actor.runtime.errors import ActorDead, NoSuchChild, StartFailed, TooManyChildren
+from eco_actor.runtime.errors import ActorDead, NoSuchChild, TooManyChildren
 from eco_actor.runtime.halting import halt
 from eco_actor.runtime.parent import ChildEnded, DeleteChild, Parent, StartChild, StopChild
 from eco_actor.runtime.ref import Ref
@@ -125,7 +125,7 @@ class DynamicSupervisor(Parent):
             await self._start(cell)
         except Exception as error:
             self._forget(cell)
-            return Failure(StartFailed(cell.path, describe(error)))
+            return self._start_failed(cell, error)
         return cell
 
     async def _stop_child(self, name: str) -> object:

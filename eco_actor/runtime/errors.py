@@ -1,6 +1,10 @@
 """What can go wrong between actors, split by what the caller may conclude about its message."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eco_actor.runtime.restarts import Exit
 
 
 class ActorError(Exception):
@@ -56,9 +60,14 @@ class AskCycle(ActorError):
 
 
 class HandlerFailed(ActorError):
-    """The handler raised, or was killed, while it had the message in hand."""
+    """The handler raised, or was killed, while it had the message in hand; `reason` says which."""
 
     handled = True
+
+    def __init__(self, path: str, reason: "Exit") -> None:
+        super().__init__(path, str(reason))
+        self.reason = reason
+        self.__cause__ = reason.error
 
 
 class StartFailed(ActorError):

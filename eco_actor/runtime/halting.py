@@ -61,8 +61,7 @@ async def cut_short(cells: Sequence[Cell]) -> None:
 
 def abandon(cell: Cell) -> None:
     """Go on without *cell*, which was cut short, and all below it, whatever they still do."""
-    actor = cell.actor
-    for below in reversed(list(actor.children()) if actor is not None else ()):
+    for below in reversed(list(cell.children)):
         below.cut_short()
         abandon(below)
         below.bury()

@@ -143,14 +143,22 @@ class Incarnation(Turns):
         """End after the message in hand, by its own wish; the first wish stands."""
         if not isinstance(reason, Exit):
             raise TypeError(f"an actor ends for an Exit, such as NORMAL, not for {reason!r}")
+        self._want(reason)
+        if running.get() is not self:  # not by the handler itself, but a callback of its actor
+            self._interrupt()
+
+    def request_exit(self, reason: Exit) -> None:
+        """As `stop`, wished from outside: an interruptible handler is cancelled, once."""
+        self._want(reason)
+        self._interrupt()
+
+    def _want(self, reason: Exit) -> None:
         if self.exit is None and self.state is not State.STOPPING:
             self.exit = reason
             self._attention = True
             self.wake()
 
-    def request_exit(self, reason: Exit) -> None:
-        """As `stop`, wished from outside: an interruptible handler is cancelled, once."""
-        self.stop(reason)
+    def _interrupt(self) -> None:
         if not self._busy or self.cancelled or self.state is not RUNNING:
             return
         if self.actor is not None and self.actor.interruptible:
@@ -280,7 +288,7 @@ class Incarnation(Turns):
             return
         mailbox.died()
         if type(message) is Request:
-            message.fail(HandlerFailed(self.cell.path, str(self.exit)))
+            message.fail(HandlerFailed(self.cell.path, self.exit or KILLED))
             message = message.message
         self.cell.dead_letter(message, f"its handler ended: {self.exit}")
 

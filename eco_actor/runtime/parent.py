@@ -11,9 +11,10 @@ from typing import Any
 from eco_actor.runtime.actor import Actor, ChildSpec
 from eco_actor.runtime.asking import Failure
 from eco_actor.runtime.cell import Cell
+from eco_actor.runtime.errors import StartFailed
 from eco_actor.runtime.halting import cut_short
 from eco_actor.runtime.mailbox import MailboxSpec
-from eco_actor.runtime.restarts import SHUTDOWN, Backoff, Exit, RestartWindow
+from eco_actor.runtime.restarts import SHUTDOWN, Backoff, Exit, RestartWindow, describe
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,11 @@ class Parent(Actor[Any]):
             self._cells.get(cell.name) is cell
         ):  # not one of an earlier incarnation, given up long ago
             self._life.signal(ChildEnded(cell, cell.incarnation, reason))
+
+    def _start_failed(self, cell: Cell, error: Exception) -> Failure:
+        failed = StartFailed(cell.path, describe(error))
+        failed.__cause__ = error
+        return Failure(failed)
 
     def _try_again(self, cell: Cell, reason: Exit) -> None:
         """A restart has failed: count it, and try again after what others have asked for."""

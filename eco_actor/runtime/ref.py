@@ -56,7 +56,7 @@ class Ref(ABC, Generic[M]):
     def tell(self, message: M) -> Outcome:
         """Offer *message*; never waits, never raises. What became of it is the answer.
 
-        Full: what the mailbox's rule says. Dead: `DEAD`.
+        Full: what the mailbox's rule says. Dead: `DEAD`. From the loop's own thread only.
         """
 
     async def send(self, message: M) -> Outcome:

@@ -183,7 +183,7 @@ class Supervisor(Parent):
             await self._start(cell)
         except Exception as error:
             self._forget(cell)
-            return Failure(StartFailed(cell.path, describe(error)))
+            return self._start_failed(cell, error)
         return cell
 
     async def _stop_child(self, name: str) -> object:
@@ -208,7 +208,7 @@ class Supervisor(Parent):
             await self._start(cell)
         except Exception as error:
             cell.retire()
-            return Failure(StartFailed(cell.path, describe(error)))
+            return self._start_failed(cell, error)
         return cell
 
     def _delete_child(self, name: str) -> object:

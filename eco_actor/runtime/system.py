@@ -33,7 +33,9 @@ DEAD_LETTERS_S: Final = 300.0
 class System:
     """`async with System(spec) as system:` starts the root and stops it again, in order.
 
-    Several systems may run in one loop; they share nothing. *watchdog* warns of turns that are too
+    Everything happens in the loop that it was started in; another thread tells with
+    `loop.call_soon_threadsafe(ref.tell, message)`. Several systems may run in one loop; they share
+    nothing. *watchdog* warns of turns that are too
     long, *schedule* decides in tests who is next, *jobs* is for tests that look at tasks.
     """
 
@@ -44,6 +46,8 @@ class System:
         watchdog: Watchdog | None = None,
         jobs: Jobs | None = None,
     ) -> None:
+        if not isinstance(root, ChildSpec):
+            raise TypeError(f"a system is started from a ChildSpec, see child(), not {root!r}")
         if schedule is not None and watchdog is not None:
             raise ValueError("a schedule decides on turns, a watchdog times them: one at a time")
         self._spec = root
@@ -149,8 +153,14 @@ class System:
         if cell is None or cell.state is State.DEAD:
             return None
         for name in names:
-            actor = cell.actor if cell is not None else None
-            cell = actor.child(name) if actor is not None else None
+            cell = cell.child(name) if cell is not None else None
+        return cell
+
+    def at(self, path: str) -> Cell:
+        """The living actor at *path*. LookupError when there is none."""
+        cell = self.find(path)
+        if cell is None:
+            raise LookupError(f"there is no actor at {path}")
         return cell
 
     def tree(self) -> list[dict[str, object]]:
@@ -165,5 +175,4 @@ class System:
             cell = waiting.pop()
             if hasattr(cell, "mailbox"):  # else its constructor runs right now
                 yield cell
-            if cell.actor is not None:
-                waiting.extend(reversed(list(cell.actor.children())))
+            waiting.extend(reversed(list(cell.children)))

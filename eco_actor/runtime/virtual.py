@@ -25,7 +25,7 @@ Ts = TypeVarTuple("Ts")
 Choose = Callable[[int], int]
 """Given how many callbacks are ready, at least 2, the index of the next, oldest first."""
 
-SETTLES_WITHIN: Final = 1_000_000
+SETTLES_WITHIN: Final = 100_000
 """Rounds of the loop after which whatever keeps it busy is taken to go on for ever."""
 
 

@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import web
 
 from eco_actor.web.problems import Problem
-from eco_actor.web.requests import SMALL_BODY, UPLOAD_S
+from eco_actor.web.requests import SMALL_BODY, UPLOAD_S, plain_body
 
 T = TypeVar("T")
 
@@ -24,6 +24,7 @@ async def read_json(request: web.Request, kind: type[T]) -> T:
 
 
 async def _read(request: web.Request) -> bytes:
+    plain_body(request)
     body = bytearray()
     try:
         async with asyncio.timeout(UPLOAD_S):

@@ -89,7 +89,14 @@ async def read_scan_request(request: web.Request) -> ScanRequest:
     return ScanRequest(options, asked.realtime, picture if options.category is None else None)
 
 
+def plain_body(request: web.Request) -> None:
+    """Problem for a body that is packed: unpacking it is bounded by nothing its sender pays for."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem(415, "unsupported_encoding", "Content-Encoding: bodies are taken as they are")
+
+
 async def _read(request: web.Request) -> bytes:
+    plain_body(request)
     too_large = Problem(413, "too_large", f"the body is larger than {MAX_BODY} bytes")
     if (request.content_length or 0) > MAX_BODY:
         raise too_large

@@ -60,7 +60,11 @@ class HttpServer(Actor[Any]):
         app = web.Application(middlewares=[problems], client_max_size=MAX_BODY)
         self._routes(app)
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=GRACE_S
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=GRACE_S,
+            auto_decompress=False,  # a few KB could become gigabytes: see `plain_body`
         )
         await self._runner.setup()
         try:

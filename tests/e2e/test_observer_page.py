@@ -266,8 +266,7 @@ async def test_even_the_observer_may_be_killed(browser_page: Page, own: Server) 
         line = browser_page.locator(row(path))
         for _ in range(presses):
             await line.get_by_role("button").click()
-        # Whoever is told to come back is told when: up to seven seconds later, so that not all do at
-        # once.
+        # Whoever is told to come back is told when: up to seven seconds later, not all at once.
         await expect(line.locator(".c-restarts")).to_have_text("incarnation 2", timeout=15_000)
         told = browser_page.locator("#ticker li", has=browser_page.get_by_text(path, exact=True))
         await expect(told.last).to_contain_text("incarnation 2")
