@@ -174,6 +174,8 @@ class Kit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None:
+            self.sign(error)  # before the stop, which would be all that happened last
         try:
             await self.system.__aexit__(kind, error, trace)
             if error is None and self._check:
@@ -184,8 +186,6 @@ class Kit:
             raise
         finally:
             self._restore()
-            if error is not None:
-                self.sign(error)
 
     def _restore(self) -> None:
         self.ledger.close()
