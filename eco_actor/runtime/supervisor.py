@@ -150,6 +150,10 @@ class Supervisor(Parent):
         names = restart_group(self._strategy, list(self._cells), failed)
         return [self._cells[name] for name in names]
 
+    def _forget(self, cell: Cell) -> None:
+        super()._forget(cell)
+        self._swallowed.pop(cell.name, None)  # another of this name begins to count anew
+
     async def _stop_group(self, group: Sequence[Cell]) -> None:
         for cell in reversed(group):
             await halt([cell], SHUTDOWN)

@@ -17,7 +17,6 @@ from typing import Annotated, Any, Final
 import msgspec
 from aiohttp import web
 
-from eco_actor.delivery.connection import Connection
 from eco_actor.delivery.observer import Observer
 from eco_actor.runtime import DynamicSupervisor, State, Supervisor
 from eco_actor.runtime.cell import Cell
@@ -137,8 +136,6 @@ def _check_suspendable(cell: Cell) -> None:
             why = "it serves the very requests by which an actor is resumed"
         case Observer():
             why = "it is what shows who is suspended"
-        case Connection():
-            why = "it could not find out that its client has left"
         case _ if cell.state is State.STOPPING:
             raise Problem(409, "not_running", f"{cell.path} is ending")
         case _:

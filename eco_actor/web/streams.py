@@ -18,6 +18,7 @@ from eco_actor.delivery.subscription import Subscription
 from eco_actor.eventlog import Event, EventLog
 from eco_actor.runtime import (
     ActorDead,
+    Cell,
     DynamicSupervisor,
     MailboxSpec,
     Overflow,
@@ -113,6 +114,8 @@ class StreamRoutes:
             await transport.closed
         finally:
             connection.tell(Signal.GONE)
+            if isinstance(connection, Cell) and connection.suspended:
+                connection.kill()  # it takes no message, and would stay for ever
         return response
 
     def _connect(

@@ -41,10 +41,10 @@ async def test_json_that_is_no_utf_8_is_no_json(plain: Client, text: bytes) -> N
 async def test_a_body_that_cannot_be_unpacked_is_the_senders_mistake(
     plain: Client, kind: dict[str, str]
 ) -> None:
-    """400, not 500, for a Content-Encoding that the body does not have."""
+    """415, whether the body is what its Content-Encoding says or not: nobody unpacks it."""
     headers = kind | {"Content-Encoding": "gzip"}
     answer = await plain.post("/scan/classify?category=glass", data=b"abc", headers=headers)
-    check_problem(answer, 400)
+    check_problem(answer, 415, "unsupported_encoding")
 
 
 @pytest.mark.parametrize("query", ["category=glass&category=metal", "lang=ko&lang=en"])
