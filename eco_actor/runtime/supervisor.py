@@ -194,6 +194,8 @@ class Supervisor(Parent):
         cell = self._cells.get(name)
         if cell is None:
             return Failure(NoSuchChild(self._life.cell.path, f"it has no child named {name!r}"))
+        group = self._group(name)
+        tried = cell.state is State.DOWN  # its restart has failed, and is to be tried again
         await halt([cell], SHUTDOWN)
         if self._alone:  # a group that waits starts without its first, too
             self._waiting.discard(name)
@@ -202,6 +204,8 @@ class Supervisor(Parent):
             self._forget(cell)
         else:
             cell.retire()
+        if tried and not self._alone and not self._waiting:  # those behind it waited for it
+            await self._start_group([each for each in group if each.state is State.DOWN])
         return cell
 
     async def _restart_child(self, name: str) -> object:
