@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eco_actor.runtime.actor import ChildSpec
-from eco_actor.runtime.asking import Failure
 from eco_actor.runtime.cell import Cell
-from eco_actor.runtime.errors import ActorDead, NoSuchChild, TooManyChildren
+from eco_actor.runtime.errors import ActorDead, TooManyChildren
 from eco_actor.runtime.halting import halt
 from eco_actor.runtime.parent import ChildEnded, DeleteChild, Parent, StartChild, StopChild
 from eco_actor.runtime.ref import Ref
@@ -59,7 +58,6 @@ class DynamicSupervisor(Parent):
         supervisor itself ends, and whatever its init raises: nothing was started then.
         """
         cell = self._new_cell(spec)
-        self._cells[spec.name] = cell  # first, so that its init may look it up
         try:
             cell.start_nowait()
         except BaseException:
@@ -109,29 +107,12 @@ class DynamicSupervisor(Parent):
             raise ActorDead(cell.path, "it takes no more children, it is ending")
         if len(self._cells) >= self.max_children:
             raise TooManyChildren(cell.path, f"{self.max_children} children already")
-        if spec.name in self._cells:
-            raise ValueError(f"{cell.path} has a child named {spec.name!r} already")
-        return Cell(cell.host, cell, spec)
-
-    async def _start_child(self, spec: ChildSpec) -> object:
-        if not isinstance(spec, ChildSpec):
-            return Failure(TypeError(f"a child is started from a ChildSpec, not {spec!r}"))
-        try:
-            cell = self._new_cell(spec)
-        except (ActorDead, TooManyChildren, ValueError) as error:
-            return Failure(error)
-        self._cells[spec.name] = cell
-        try:
-            await self._start(cell)
-        except Exception as error:
-            self._forget(cell)
-            return self._start_failed(cell, error)
-        return cell
+        return super()._new_cell(spec)
 
     async def _stop_child(self, name: str) -> object:
         cell = self._cells.get(name)
         if cell is None:
-            return Failure(NoSuchChild(self._life.cell.path, f"it has no child named {name!r}"))
+            return self._no_child(name)
         self.cancel_timer(name)
         await halt([cell], SHUTDOWN)
         self._forget(cell)

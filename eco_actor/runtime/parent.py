@@ -11,7 +11,7 @@ from typing import Any
 from eco_actor.runtime.actor import Actor, ChildSpec
 from eco_actor.runtime.asking import Failure
 from eco_actor.runtime.cell import Cell
-from eco_actor.runtime.errors import StartFailed
+from eco_actor.runtime.errors import ActorError, NoSuchChild, StartFailed
 from eco_actor.runtime.halting import cut_short
 from eco_actor.runtime.mailbox import MailboxSpec
 from eco_actor.runtime.restarts import SHUTDOWN, Backoff, Exit, RestartWindow, describe
@@ -113,10 +113,39 @@ class Parent(Actor[Any]):
         ):  # not one of an earlier incarnation, given up long ago
             self._life.signal(ChildEnded(cell, cell.incarnation, reason))
 
+    def _new_cell(self, spec: ChildSpec) -> Cell:
+        """A cell for another child, not started, and known: a stop in between must find it.
+
+        ValueError for a name that is taken; ActorError where there may be no more.
+        """
+        here = self._life.cell
+        if spec.name in self._cells:
+            raise ValueError(f"{here.path} has a child named {spec.name!r} already")
+        cell = self._cells[spec.name] = Cell(here.host, here, spec)
+        return cell
+
+    async def _start_child(self, spec: ChildSpec) -> object:
+        """What `StartChild` is answered with."""
+        if not isinstance(spec, ChildSpec):
+            return Failure(TypeError(f"a child is started from a ChildSpec, not {spec!r}"))
+        try:
+            cell = self._new_cell(spec)
+        except (ActorError, ValueError) as error:
+            return Failure(error)
+        try:
+            await self._start(cell)
+        except Exception as error:
+            self._forget(cell)
+            return self._start_failed(cell, error)
+        return cell
+
     def _start_failed(self, cell: Cell, error: Exception) -> Failure:
         failed = StartFailed(cell.path, describe(error))
         failed.__cause__ = error
         return Failure(failed)
+
+    def _no_child(self, name: str) -> Failure:
+        return Failure(NoSuchChild(self._life.cell.path, f"it has no child named {name!r}"))
 
     def _try_again(self, cell: Cell, reason: Exit) -> None:
         """A restart has failed: count it, and try again after what others have asked for."""

@@ -176,24 +176,10 @@ class Supervisor(Parent):
 
     # ---- children at run time
 
-    async def _start_child(self, spec: ChildSpec) -> object:
-        if not isinstance(spec, ChildSpec):
-            return Failure(TypeError(f"a child is started from a ChildSpec, not {spec!r}"))
-        if spec.name in self._cells:
-            return Failure(_taken(self._life.cell, spec.name))
-        cell = Cell(self._life.cell.host, self._life.cell, spec)
-        self._cells[spec.name] = cell  # first: a stop in between must find it
-        try:
-            await self._start(cell)
-        except Exception as error:
-            self._forget(cell)
-            return self._start_failed(cell, error)
-        return cell
-
     async def _stop_child(self, name: str) -> object:
         cell = self._cells.get(name)
         if cell is None:
-            return Failure(NoSuchChild(self._life.cell.path, f"it has no child named {name!r}"))
+            return self._no_child(name)
         group = self._group(name)
         tried = cell.state is State.DOWN  # its restart has failed, and is to be tried again
         await halt([cell], SHUTDOWN)
@@ -245,7 +231,3 @@ def _unique(children: Sequence[ChildSpec]) -> Sequence[ChildSpec]:
             raise ValueError(f"two children are named {spec.name!r}")
         seen.add(spec.name)
     return tuple(children)
-
-
-def _taken(parent: Cell, name: str) -> ValueError:
-    return ValueError(f"{parent.path} has a child named {name!r} already")

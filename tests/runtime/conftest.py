@@ -37,3 +37,9 @@ def interleave(record_property: Callable[[str, object], None]) -> Callable[..., 
         assert schedules >= least, f"only {schedules} schedules, {least} there were once"
 
     return run
+
+
+@pytest.fixture
+def no_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests about seeds, where none may come from outside."""
+    monkeypatch.delenv("ECO_SEED", raising=False)

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from eco_actor.runtime import Actor
-from eco_actor.runtime.testing import Kit
+from eco_actor.runtime.testing import Kit, VirtualTimeLoop
 
 
 class Echo(Actor[Any]):
@@ -40,3 +40,9 @@ def cell(kit: Kit, path: str) -> Any:
     found = kit.system.find(path)
     assert found is not None
     return found
+
+
+def loop() -> VirtualTimeLoop:
+    running = asyncio.get_running_loop()
+    assert isinstance(running, VirtualTimeLoop)
+    return running

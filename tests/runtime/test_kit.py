@@ -26,20 +26,9 @@ from eco_actor.runtime.testing import (
     seeds,
     simulate,
 )
-from eco_actor.runtime.virtual import VirtualTimeLoop
-from tests.runtime.kit_actors import Counter, Echo, cell
+from tests.runtime.kit_actors import Counter, Echo, cell, loop
 
-
-def loop() -> VirtualTimeLoop:
-    running = asyncio.get_running_loop()
-    assert isinstance(running, VirtualTimeLoop)
-    return running
-
-
-@pytest.fixture(autouse=True)
-def no_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests are about seeds, so none comes from outside."""
-    monkeypatch.delenv("ECO_SEED", raising=False)
+pytestmark = pytest.mark.usefixtures("no_seed")
 
 
 def test_a_probe_expects_types_values_and_predicates_in_order() -> None:

@@ -21,20 +21,9 @@ from eco_actor.runtime.testing import (
     seeds,
     simulate,
 )
-from eco_actor.runtime.virtual import VirtualTimeLoop
-from tests.runtime.kit_actors import Counter, Echo, cell
+from tests.runtime.kit_actors import Counter, Echo, cell, loop
 
-
-def loop() -> VirtualTimeLoop:
-    running = asyncio.get_running_loop()
-    assert isinstance(running, VirtualTimeLoop)
-    return running
-
-
-@pytest.fixture(autouse=True)
-def no_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests are about seeds, so none comes from outside."""
-    monkeypatch.delenv("ECO_SEED", raising=False)
+pytestmark = pytest.mark.usefixtures("no_seed")
 
 
 class Planted(Mailbox[Any]):

@@ -16,20 +16,9 @@ from eco_actor.runtime.testing import (
     seeds,
     simulate,
 )
-from eco_actor.runtime.virtual import VirtualTimeLoop
-from tests.runtime.kit_actors import Counter, Echo
+from tests.runtime.kit_actors import Counter, Echo, loop
 
-
-def loop() -> VirtualTimeLoop:
-    running = asyncio.get_running_loop()
-    assert isinstance(running, VirtualTimeLoop)
-    return running
-
-
-@pytest.fixture(autouse=True)
-def no_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """These tests are about seeds, so none comes from outside."""
-    monkeypatch.delenv("ECO_SEED", raising=False)
+pytestmark = pytest.mark.usefixtures("no_seed")
 
 
 async def callbacks(count: int) -> list[int]:
