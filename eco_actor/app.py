@@ -13,8 +13,16 @@ from typing import Any, Final
 from aiohttp import web
 
 from eco_actor.config import Config, ConfigError
+from eco_actor.delivery.admission import Gate
+from eco_actor.delivery.cohort import Fanout
+from eco_actor.delivery.connection import Delivery
+from eco_actor.delivery.directory import Directory
 from eco_actor.delivery.live import LiveChannel
+from eco_actor.delivery.liveness import Liveness, Wheel
 from eco_actor.delivery.observer import CHANNEL, Observer, Vitals
+from eco_actor.delivery.publisher import Publisher
+from eco_actor.delivery.streams import Streams
+from eco_actor.delivery.traffic import Traffic
 from eco_actor.eventlog import Durability, EventLog, SqliteStore
 from eco_actor.eventlog.owner import LogOwner
 from eco_actor.runtime import (
@@ -41,12 +49,19 @@ from eco_actor.scan.tables import TABLES
 from eco_actor.scan.views import Views
 from eco_actor.scan.vision import Classifier
 from eco_actor.scan.workers import Pool, pool_spec
+from eco_actor.web.channels import ChannelRoutes, wall_ms
+from eco_actor.web.door import Opener
+from eco_actor.web.drain import Drain, Drained, DrainRoutes
+from eco_actor.web.idempotency import TABLES as ANSWERS
+from eco_actor.web.idempotency import Idempotency
 from eco_actor.web.inspection import InspectionRoutes
+from eco_actor.web.metrics import MetricsRoutes, Sources
 from eco_actor.web.observer import ObserverRoutes
 from eco_actor.web.operations import OperationRoutes
 from eco_actor.web.operator import Operator
 from eco_actor.web.operator_token import UnusableToken
 from eco_actor.web.pages import PageRoutes
+from eco_actor.web.polls import PollRoutes
 from eco_actor.web.scans import ScanRoutes
 from eco_actor.web.server import Address, HttpServer
 from eco_actor.web.streams import StreamRoutes
@@ -85,8 +100,13 @@ class Eco:
             self.threads,
             config.max_decodes,
         )
+        self.drained = Drained()
         self.has_vision = classifier is not None
-        self.actors = LiveChannel(CHANNEL)
+        self.actors = LiveChannel(CHANNEL, self.log)
+        self._connections = self._dynamic("work", "connections")
+        self.delivery = _delivery(self.log, self.actors)
+        self.publisher = Publisher(self.log, self.delivery.directory, self.delivery.traffic)
+        self.gate = Gate(config.connect_rate, config.connect_burst, config.connect_burst // 10)
         self._begun = time.monotonic()
         self._system: System | None = None
         self._stopped = False
@@ -102,8 +122,10 @@ class Eco:
             child("pipeline", Supervisor, pools),
             child("scans", DynamicSupervisor, config.max_scans),
             child("recovery", Recovery, self.log, self.admission, self.views),
+            child("liveness", Liveness, self.delivery.wheel),
             # Last: nobody is restarted because of it.
             child("observer", Observer, self.actors, self._vitals),
+            child("drain", Drain, self.drained, self.gate, Streams(self._connections)),
         ]
         everything = [
             child("store", LogOwner, self.log),
@@ -113,7 +135,8 @@ class Eco:
                 HttpServer,
                 self.address,
                 self._routes,
-                self._dynamic("work", "connections"),
+                self.delivery.wheel,
+                self._connections,
                 self.operator.observer_url,
             ),
         ]
@@ -164,7 +187,7 @@ class Eco:
         except UnusableToken as error:
             raise ConfigError(str(error)) from error
 
-    def _routes(self, app: web.Application) -> None:
+    def _routes(self, app: web.Application) -> Opener:
         self.trust.add_to(app)
         ScanRoutes(
             self.admission,
@@ -173,14 +196,32 @@ class Eco:
             vision=self.has_vision,
             sync_wait_s=self.config.sync_wait_s,
         ).add_to(app)
-        StreamRoutes(
-            self.log, self.views, self._dynamic("work", "connections"), [self.actors]
+        streams = StreamRoutes(
+            self.delivery,
+            self.publisher,
+            self.gate,
+            self._connections,
+            self.operator,
+            self.trust,
+        )
+        streams.add_to(app)
+        delivery = self.delivery
+        PollRoutes(self.log, delivery.directory, delivery.traffic).add_to(app)
+        idempotency = Idempotency(self.log, wall_ms)
+        ChannelRoutes(
+            self.log, delivery.directory, self.operator, idempotency, delivery.traffic
         ).add_to(app)
         self.operator.add_to(app)
-        OperationRoutes(self.log, self._find, f"/{ROOT}", self.operator).add_to(app)
+        OperationRoutes(self.log, self._find, f"/{ROOT}", self.operator, self.drained).add_to(app)
+        sources = Sources(
+            self.delivery.traffic, self.gate, self.drained, self.log, lambda: self._system
+        )
+        MetricsRoutes(sources).add_to(app)
+        DrainRoutes(lambda: self._find(f"/{ROOT}/work/drain"), self.operator).add_to(app)
         InspectionRoutes(self._find, self.operator).add_to(app)
         PageRoutes().add_to(app)
         ObserverRoutes(self.operator.login_by_query).add_to(app)
+        return streams.open_now
 
     def _vitals(self) -> Vitals | None:
         system = self._system
@@ -209,10 +250,16 @@ class Eco:
         return find
 
 
+def _delivery(log: EventLog, actors: LiveChannel) -> Delivery:
+    traffic = Traffic()
+    directory = Directory(log, {actors.name: actors})
+    return Delivery(log, directory, Fanout(log, traffic), Wheel(), traffic)
+
+
 def _store(config: Config) -> SqliteStore:
     if config.durability is Durability.OFF:
-        return SqliteStore(None, Durability.OFF, [TABLES])
-    return SqliteStore(config.data_dir / "eco.db", config.durability, [TABLES])
+        return SqliteStore(None, Durability.OFF, [TABLES, ANSWERS])
+    return SqliteStore(config.data_dir / "eco.db", config.durability, [TABLES, ANSWERS])
 
 
 def _token_file(config: Config) -> Path | None:

@@ -32,7 +32,9 @@ class Config:
 
     max_scans: int = 256  # under way at a time; one more is answered 503
     max_decodes: int = 32  # pictures that wait to be decoded, or are
-    max_connections: int = 10_000
+    max_connections: int = 16_000
+    connect_rate: float = 2000.0  # streams opened a second, once the burst is used up
+    connect_burst: int = 12_000  # streams opened at once; those that resume may have the last tenth
     vision_workers: int = 1
     sync_wait_s: float = 30.0  # how long a POST with realtime=false waits for its answer
 
@@ -40,6 +42,8 @@ class Config:
         for name in ("max_scans", "max_decodes", "max_connections", "vision_workers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is at least 1, not {getattr(self, name)}")
+        if not self.connect_rate > 0 or self.connect_burst < 1:
+            raise ConfigError("connect_rate is above 0, connect_burst at least 1")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port is 0 to 65535, not {self.port}")
         if self.log_level not in LOG_LEVELS:

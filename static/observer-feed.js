@@ -1,11 +1,11 @@
-/** The stream of snapshots: kept open while somebody looks, opened again when it is lost. */
+/** The stream of snapshots: kept open while somebody looks; eco.js opens it again when it is lost. */
+
+import { connect } from "./eco.js";
 
 /** @typedef {"connecting"|"live"|"silent"|"busy"|"lost"|"away"} Link */
 
-const URL = "stream?channel=system:actors&overflow=latest";
 const SILENT_MS = 4000;
 const HIDDEN_MS = 5000;
-const FIRST_MS = 1000;
 const MOST_MS = 15000;
 
 export class Feed {
@@ -13,13 +13,10 @@ export class Feed {
   constructor(onSnapshot, onLink) {
     this.onSnapshot = onSnapshot;
     this.onLink = onLink;
-    /** @type {EventSource|null} */ this.source = null;
-    this.again = FIRST_MS;
+    /** @type {import("./eco.js").Connection|null} */ this.stream = null;
     this.timer = 0;
     this.silence = 0;
-    this.busy = false;
     document.addEventListener("visibilitychange", () => this.look());
-    window.addEventListener("online", () => this.source?.readyState !== EventSource.OPEN && this.open());
     window.addEventListener("pagehide", () => this.close());
     window.addEventListener("pageshow", (event) => event.persisted && this.open());
   }
@@ -28,7 +25,7 @@ export class Feed {
   look() {
     clearTimeout(this.timer);
     if (!document.hidden) {
-      if (!this.source) this.open();
+      if (!this.stream) this.open();
       return;
     }
     this.timer = window.setTimeout(() => {
@@ -40,37 +37,41 @@ export class Feed {
   close() {
     clearTimeout(this.timer);
     clearTimeout(this.silence);
-    this.source?.close();
-    this.source = null;
+    this.stream?.close();
+    this.stream = null;
   }
 
   open() {
     this.close();
-    const source = (this.source = new EventSource(URL));
-    source.addEventListener("message", (event) => this.take(event));
-    source.addEventListener("eco.bye", (event) => (this.busy = JSON.parse(event.data).code === "busy"));
-    source.addEventListener("error", () => this.lose(source));
+    const stream = (this.stream = connect({
+      transport: "sse", // nothing is sent, and the server may be behind a proxy that knows no WebSocket
+      channels: ["system:actors"],
+      overflow: "latest",
+      mostMs: MOST_MS,
+      onEvent: ({ data }) => this.take(data),
+      onState: (state, { end }) => state === "waiting" && this.lose(end),
+    }));
+    void stream.ended.then((end) => stream === this.stream && this.refused(end));
   }
 
-  /** @param {MessageEvent<string>} event */
-  take(event) {
-    this.again = FIRST_MS;
-    this.busy = false;
+  /** @param {any} snapshot */
+  take(snapshot) {
     clearTimeout(this.silence);
     this.silence = window.setTimeout(() => this.onLink("silent"), SILENT_MS);
     this.onLink("live");
-    this.onSnapshot(JSON.parse(event.data).data);
+    this.onSnapshot(snapshot);
   }
 
-  /** The browser tries again by itself, unless the answer was none that it understands.
-   * @param {EventSource} source */
-  lose(source) {
-    if (source !== this.source) return;
+  /** @param {import("./eco.js").End} [end] */
+  lose(end) {
     clearTimeout(this.silence);
-    this.onLink(this.busy ? "busy" : "lost");
-    if (source.readyState !== EventSource.CLOSED) return;
+    this.onLink(end?.code === "busy" ? "busy" : "lost");
+  }
+
+  /** Somebody may look for hours: even what is refused now is asked for again. @param {import("./eco.js").End} end */
+  refused(end) {
+    this.lose(end);
     this.close();
-    this.timer = window.setTimeout(() => this.open(), this.again);
-    this.again = Math.min(this.again * 2, MOST_MS);
+    this.timer = window.setTimeout(() => this.open(), MOST_MS);
   }
 }

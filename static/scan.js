@@ -1,10 +1,11 @@
 /** The server's scan API: start a scan, follow it live, fall back to asking. */
 
+import * as eco from "./eco.js";
+
 /** Where the server is mounted; right below any prefix because this file lies in static/. */
 const BASE = new URL("..", import.meta.url);
 
-const SILENT_MS = 45_000; // an open stream without any event: ask instead
-const BROKEN_MS = 12_000; // a stream that stays broken: ask instead
+const BROKEN_MS = 12_000; // a stream that does not open, or stays broken: ask instead
 const LOST_MS = 120_000; // nothing answers at all: give up
 const POSTS = 6; // attempts before a busy server becomes an error
 
@@ -121,50 +122,41 @@ const broke = ({ step, status }) => step !== "reward" && (status === "failed" ||
 const failureOf = ({ status, error }) => new Problem({ status: 409, code: error?.code ?? status, detail: error?.detail });
 
 /**
- * Watch the live stream. EventSource reconnects by itself and resumes behind the last id.
+ * Watch the live stream, which comes back by itself and resumes behind the last event.
  * @param {Task} task @param {Watcher} watcher @param {AbortSignal} signal
  * @returns {Promise<boolean>} true: seen to its end; false: the stream gave up
  * @throws {Problem} when a step failed
  */
-function listen(task, watcher, signal) {
-  return new Promise((resolve, reject) => {
-    const source = new EventSource(task.stream);
-    let seen = 0;
-    let timer = 0;
-    const finish = (settle, value) => {
+async function listen(task, watcher, signal) {
+  let seen = 0;
+  let timer = 0;
+  let whole = false;
+  /** @type {Problem|null} */ let failure = null;
+  const onEvent = (event) => {
+    if (event.seq && event.seq <= seen) return;
+    seen = event.seq ?? seen;
+    watcher.onEvent(event);
+    failure = broke(event) ? failureOf(event) : null;
+    whole = event.step === "reward";
+    if (failure || whole) stream.close();
+  };
+  const onState = (state, { end }) => {
+    if (state === "open") {
       clearTimeout(timer);
-      source.close();
-      settle(value);
-    };
-    const giveUpIn = (ms) => {
-      clearTimeout(timer);
-      timer = setTimeout(finish, ms, resolve, false);
-    };
-    const alive = () => (giveUpIn(SILENT_MS), watcher.onLink("live"));
-    let broken = false;
-    giveUpIn(BROKEN_MS);
-    signal.addEventListener("abort", () => finish(reject, signal.reason), { once: true });
-    source.addEventListener("eco.open", () => ((broken = false), alive()));
-    source.onmessage = ({ data }) => {
-      const event = JSON.parse(data);
-      broken = false;
-      alive();
-      if (event.seq && event.seq <= seen) return;
-      seen = event.seq ?? seen;
-      watcher.onEvent(event);
-      if (broke(event)) finish(reject, failureOf(event));
-      else if (event.step === "reward") finish(resolve, true);
-    };
-    source.addEventListener("eco.bye", ({ data }) => {
-      if (JSON.parse(data).reconnect === false) finish(resolve, false);
-    });
-    source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) return finish(resolve, false);
+      timer = 0;
+      watcher.onLink("live");
+    } else if (state === "waiting") {
+      if (end.code === "unavailable") return stream.close(); // it answers, but not with a stream
       watcher.onLink("reconnecting");
-      if (!broken) giveUpIn(BROKEN_MS);
-      broken = true;
-    };
-  });
+    }
+    if (state !== "open") timer ||= setTimeout(() => stream.close(), BROKEN_MS);
+  };
+  const stream = eco.follow(task.stream, { signal, onEvent, onState });
+  await stream.ended;
+  clearTimeout(timer);
+  signal.throwIfAborted();
+  if (failure) throw failure;
+  return whole;
 }
 
 /**

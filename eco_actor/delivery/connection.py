@@ -1,40 +1,40 @@
-"""One client's connection: an actor that takes from its subscription and writes to its transport.
+"""One client's connection: an actor, and the protocol of its transport, in one.
 
-It has no task while there is nothing to write. A client that does not read holds up its own
-connection, nobody else's: what is meant for it waits in its subscription, and a write that makes no
-progress for `PATIENCE` seconds ends it.
+It has no task, and while it is in step no mailbox of its own. What its client does not read waits
+in its subscriptions, under their rules; nobody else is held up. `SseConnection` and
+`WebSocketConnection` say how it begins, breathes and ends.
 """
 
 import asyncio
+import fcntl
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+import sys
+import termios
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Protocol
+from typing import Any, ClassVar, Final
 
-from eco_actor.delivery.frames import (
-    COMMENT,
-    Bye,
-    Gap,
-    sse_bye,
-    sse_control,
-    sse_event,
-    sse_gap,
-    sse_retry,
-)
-from eco_actor.eventlog import Cursor, Event, Resume
-from eco_actor.runtime import OVERFLOW, Actor, Exit, ExitKind, Mailbox, MailboxSpec, Overflow
+from eco_actor.delivery.cohort import WRITE, Cohort, Fanout
+from eco_actor.delivery.directory import Directory, Found
+from eco_actor.delivery.frames import Bye, Format
+from eco_actor.delivery.gap import Gap
+from eco_actor.delivery.liveness import Wheel
+from eco_actor.delivery.rule import Rule
+from eco_actor.delivery.subscription import AFTER, Mode, Place, Subscription
+from eco_actor.delivery.traffic import ERROR, GONE, StreamTraffic, Traffic
+from eco_actor.eventlog import Event, EventLog, Page
+from eco_actor.runtime import NORMAL, OVERFLOW, Actor, Exit, ExitKind, MailboxSpec
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT: Final = 15.0
-"""Seconds of silence after which a comment shows that the connection lives."""
+PAGE: Final = 64
+"""Events read from the log at a time: what a client has not read yet is not in memory twice."""
 
-PATIENCE: Final = 20.0
-"""Seconds that a write may take without the client reading any of it."""
-
-BATCHES: Final = 16
-"""Batches written before other signals, such as the client's leaving, get their turn."""
+ROUNDS: Final = 8
+"""Writes and pages in one turn, before others get theirs."""
 
 RETRY_MS: Final = 2000
 """What a client waits before it reconnects, when nothing is said."""
@@ -43,158 +43,430 @@ SPREAD_MS: Final = 5000
 """After a stop, clients are told to come back at moments spread over this time."""
 
 FAREWELL: Final = 1.0
-"""Seconds that saying goodbye may take: a client that does not read is not waited for."""
+"""Seconds that the last bytes may take: a client that does not read is not waited for."""
 
 
-class Transport(Protocol):
-    """The way to one client."""
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What all connections of one server share."""
 
-    async def write(self, data: bytes) -> None:
-        """Send; waits while the client does not read. ConnectionError once it is gone."""
-
-    def close(self) -> None:
-        """No more is written; what was, still arrives. Harmless when repeated."""
-
-    def abort(self) -> None:
-        """Drop what the client has not read and close: politeness would wait for the very one
-        that does not read."""
+    log: EventLog
+    directory: Directory
+    fanout: Fanout
+    wheel: Wheel
+    traffic: Traffic
 
 
-class Source(Protocol):
-    """A subscription, as its connection sees it: with a log behind it, or without."""
-
-    channel: str
-    mailbox: Mailbox[Event]
-    resume: Resume
-    begins: Cursor
-
-    def open(self, wake: Callable[[], None]) -> None:
-        """Begin to take note, and call *wake* when there is something to take, or the end."""
-
-    def close(self) -> None:
-        """Stop taking note; harmless when repeated."""
-
-    async def take(self) -> Sequence[Event | Gap]:
-        """What is to be told next, in order; nothing when there is nothing now."""
+Wanted = Sequence[tuple[Found, Rule]]
+"""Channels to subscribe to at opening: where each begins, and its rule."""
 
 
 class Signal(Enum):
-    WAKE = "there is something to take"
-    BEAT = "it has been silent for a while"
-    GONE = "the client is gone"
+    WAKE = "there is something to take, or to write to"
 
 
-class Connection(Actor[Signal]):
-    """Serves one subscription as Server-Sent Events, until its channel or the client ends."""
+@dataclass(frozen=True, slots=True)
+class Paged:
+    """A page of the log, for those who waited for it."""
 
-    interruptible = True  # a client that does not read must not hold up a stop
-    # Each signal waits at most once, so two places hold all that a tell can bring.
-    mailbox = MailboxSpec(2, Overflow.COALESCE, key=lambda signal: signal)
+    asked: Sequence[Subscription]
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The log could not be read."""
+
+    error: Exception
+
+
+class Connection(Actor[Any], asyncio.Protocol):
+    """Tells one client of what it subscribes to, until its channels or the client end.
+
+    Made for a transport that is its own from then on. Being written to and read from are callbacks
+    of the transport; everything else comes as messages.
+    """
+
+    __slots__ = (
+        "_closed",
+        "_cohort",
+        "_ended",
+        "_reading",
+        "_waits",
+        "_woken",
+        "delivery",
+        "format",
+        "lost",
+        "paused",
+        "slot",
+        "subscriptions",
+        "traffic",
+        "transport",
+        "wanted",
+        "wrote",
+    )
+
+    mailbox = MailboxSpec(64)
+    rhythm: ClassVar[float]  # seconds from one sign of life to the next
+    ordered: ClassVar[bool] = True  # whether a cursor counts for all channels together
 
     def __init__(
         self,
-        transport: Transport,
-        subscription: Source,
-        encode: Callable[[Event], bytes] = sse_event,
+        transport: asyncio.Transport,
+        paused: bool,
+        delivery: Delivery,
+        format: Format,
+        traffic: StreamTraffic,
+        wanted: Wanted,
     ) -> None:
-        self._transport = transport
-        self._subscription = subscription
-        self._encode = encode
-        self._opening: bytes = b""
-        self._wrote = 0.0  # when, by the loop's clock
+        self.transport = transport
+        self.delivery = delivery
+        self.format = format
+        self.traffic = traffic
+        self.wanted: Wanted = wanted
+        self.subscriptions: tuple[Subscription, ...] = ()
+        self.paused = paused  # the transport still has something to send
+        self.lost = False  # the transport is gone
+        self.slot = -1
+        self.wrote = 0.0
+        self._cohort: Cohort | None = None
+        self._waits: Cohort | None = None  # the one that is to call when it can be joined
+        self._woken = False  # a WAKE is on its way
+        self._reading = False  # a page is on its way
+        self._ended: str | None = None  # why nothing more is to be told
+        self._closed: asyncio.Future[None] | None = None
+
+    # ---- what kinds of connections differ in
+
+    def opening(self) -> bytes:
+        """What is said first."""
+        raise NotImplementedError
+
+    def farewell(self, bye: Bye, retry_ms: int) -> bytes:
+        """What is said last."""
+        raise NotImplementedError
+
+    def beat(self, now: float) -> float:
+        """See `liveness`."""
+        raise NotImplementedError
+
+    def received(self, message: Any) -> None:
+        """A message that only this kind of connection knows."""
+        raise TypeError(f"a connection cannot take {type(message).__name__}")
+
+    # ---- the actor
 
     def init(self) -> None:
-        self._opening = sse_retry(RETRY_MS) + _open(self._subscription)
-        self._subscription.open(self._wake)
-        self.start_timer("heartbeat", HEARTBEAT, Signal.BEAT)
-        self._wake()
+        now = self.now()
+        self.transport.set_protocol(self)  # what is written now may pause it
+        # It is paused exactly while the kernel has not taken all: nothing more is queued here.
+        self.transport.set_write_buffer_limits(high=0)
+        self.traffic.opened += 1
+        for found, rule in self.wanted:
+            self._add(found, rule)
+        opening = self.opening()
+        self.wanted = ()
+        if self.paused:
+            self.delivery.wheel.block(self, now)
+        self.send(opening)
+        self.delivery.wheel.put(self, now + self.rhythm)
+        if self.paused or not all(each.is_new for each in self.subscriptions):
+            for each in self.subscriptions:
+                each.open()
+            self._drain()
+        elif self.subscriptions:
+            self._join(self.subscriptions)
 
-    def _wake(self) -> None:
-        mailbox = self._subscription.mailbox
-        if mailbox.overflow is Overflow.CLOSE and mailbox.refused:
-            self.stop(OVERFLOW)
-        else:
+    def _add(self, found: Found, rule: Rule) -> Subscription:
+        made = Subscription(self.delivery.log, found, rule, self)
+        self.subscriptions = (*self.subscriptions, made)
+        self.traffic.resumes[found.place.resume.value] += 1
+        return made
+
+    def subscribe(self, found: Found, rule: Rule) -> Subscription:
+        """Begin to tell of one more channel."""
+        self.fall_behind()
+        made = self._add(found, rule)
+        made.open()
+        self.wake()
+        return made
+
+    def unsubscribe(self, channel: str) -> bool:
+        """Stop telling of *channel*; False when it was not told of."""
+        gone = [each for each in self.subscriptions if each.channel == channel]
+        if gone:
+            self.fall_behind()
+            self._drop(gone[0])
+            self.wake()
+        return bool(gone)
+
+    def _drop(self, subscription: Subscription) -> None:
+        subscription.close()
+        self.subscriptions = tuple(each for each in self.subscriptions if each is not subscription)
+
+    def handle(self, message: Any) -> None:
+        match message:
+            case Signal.WAKE:
+                self._woken = False
+                self._drain()
+            case Paged(asked, page):
+                self._reading = False
+                self._paged(asked, page)
+                self._drain()
+            case Unreadable(error):
+                log.warning("%s: the log cannot be read: %s", self.ref.path, error)
+                self.end(Bye.GOING_AWAY, code=ERROR)
+            case _:
+                self.received(message)
+
+    def wake(self) -> None:
+        if not (self._woken or self.paused or self._ended):
+            self._woken = True
             self.ref.tell(Signal.WAKE)
 
-    async def handle(self, message: Signal) -> None:
-        try:
-            match message:
-                case Signal.WAKE:
-                    await self._drain()
-                case Signal.BEAT:
-                    await self._beat()
-                case Signal.GONE:
-                    self.stop()
-        except ConnectionError:
+    def too_slow(self) -> None:
+        self._ended = self._ended or Bye.SLOW_CONSUMER.code
+        self.stop(OVERFLOW)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is to be told."""
+        return self._ended is not None
+
+    def end(self, bye: Bye, retry_ms: int = RETRY_MS, code: str = "") -> None:
+        """Say *bye*, and end."""
+        if self._ended is None:
+            self._ended = code or bye.code
+            self.send(self.farewell(bye, retry_ms))
             self.stop()
-        except TimeoutError:
-            log.info("%s: the client does not read, dropped", self.ref.path)
-            self._transport.abort()
-            self.stop()
 
-    async def _drain(self) -> None:
-        for _ in range(BATCHES):
-            told = await self._subscription.take()
-            data = self._opening + b"".join(map(self._frame, told))
-            self._opening = b""
-            over = bool(told) and isinstance(told[-1], Event) and told[-1].final
-            if over:
-                data += sse_bye(Bye.COMPLETE, RETRY_MS)
-            if data:
-                await self._write(data)
-            if over:
-                self.stop()
-            if over or not told:
-                return
-        self._wake()
-
-    def _frame(self, told: Event | Gap) -> bytes:
-        return sse_gap(told) if isinstance(told, Gap) else self._encode(told)
-
-    async def _write(self, data: bytes) -> None:
-        async with asyncio.timeout(PATIENCE):
-            await self._transport.write(data)
-        self._wrote = self.now()
-
-    async def _beat(self) -> None:
-        """Break the silence, if there was one; one timer, not one a write."""
-        if self.now() - self._wrote >= HEARTBEAT:
-            await self._write(COMMENT)
-        self.start_timer("heartbeat", self._wrote + HEARTBEAT - self.now(), Signal.BEAT)
-
-    def terminate(self, reason: Exit) -> Awaitable[None] | None:
-        self._subscription.close()
-        if reason.kind is ExitKind.SHUTDOWN:
-            return self._say_goodbye(Bye.GOING_AWAY, RETRY_MS + random.randrange(SPREAD_MS))
+    def terminate(self, reason: Exit) -> Coroutine[Any, Any, None] | None:
+        said = self._ended is not None and reason is NORMAL
+        if self._ended is None:
+            self._ended = Bye.GOING_AWAY.code if reason.kind is ExitKind.SHUTDOWN else ERROR
+        self.traffic.end(self._ended)
+        self.delivery.wheel.remove(self)
+        cohort, self._cohort, self._waits = self._cohort or self._waits, None, None
+        if cohort is not None:
+            cohort.leave(self)
+        for each in self.subscriptions:
+            each.close()
+        self.subscriptions = ()
+        if self.lost:
+            return None
+        if reason.abnormal and reason.kind is not ExitKind.OVERFLOW:
+            self.transport.abort()
+            return None
         if reason.kind is ExitKind.OVERFLOW:
-            return self._say_goodbye(Bye.SLOW_CONSUMER, RETRY_MS)
-        if reason.abnormal:
-            self._transport.abort()
-        self._transport.close()
-        return None
+            self.send(self.farewell(Bye.SLOW_CONSUMER, RETRY_MS))
+        elif not said:
+            self.send(self.farewell(Bye.GOING_AWAY, RETRY_MS + random.randrange(SPREAD_MS)))
+        return self._close()
 
-    async def _say_goodbye(self, bye: Bye, retry_ms: int) -> None:
+    def _close(self) -> Coroutine[Any, Any, None] | None:
+        """Let the last bytes go, for a moment."""
+        self.transport.close()
+        tls = self.transport.get_extra_info("sslcontext") is not None
+        if not (tls or self.transport.get_write_buffer_size()):
+            return None
+        self._closed = asyncio.get_running_loop().create_future()
+        return self._wait_closed(self._closed)
+
+    async def _wait_closed(self, closed: "asyncio.Future[None]") -> None:
         try:
             async with asyncio.timeout(FAREWELL):
-                await self._transport.write(sse_bye(bye, retry_ms))
-        except ConnectionError:
-            pass
+                await closed
         except TimeoutError:
-            self._transport.abort()
-        finally:
-            self._transport.close()
+            self.transport.abort()
 
+    # ---- the protocol of its transport
 
-def _open(subscription: Source) -> bytes:
-    """The first control event, and a gap where the client's place in history is no longer known."""
-    begins = subscription.begins
-    told = {
-        "cursor": str(begins),
-        "resume": subscription.resume.value,
-        "overflow": subscription.mailbox.overflow.value,
-        "capacity": subscription.mailbox.capacity,
-    }
-    opening = sse_control("open", told, begins)
-    if subscription.resume is Resume.RESET:
-        opening += sse_gap(Gap(subscription.channel, begins, begins, 0, Resume.RESET.value))
-    return opening
+    def pause_writing(self) -> None:
+        self.paused = True
+        if not self._ended:
+            self.fall_behind()
+            self.delivery.wheel.block(self, self.now())
+
+    def resume_writing(self) -> None:
+        self.paused = False
+        self.delivery.wheel.unblock(self)
+        self.wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = self.paused = True
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+        if self._ended is None:
+            self._ended = GONE
+        self.stop()
+
+    def unsent(self) -> int:
+        """Bytes that the client has not acknowledged, here and in the kernel."""
+        waiting = self.transport.get_write_buffer_size()
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            with suppress(OSError):  # it is closing, or this system does not tell
+                told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+                waiting += int.from_bytes(told, sys.byteorder)
+        return waiting
+
+    def give_up(self, why: str) -> None:
+        log.info("%s: the client does not read (%s), dropped", self.ref.path, why)
+        self._ended = self._ended or why
+        self.transport.abort()
+
+    # ---- out
+
+    def send(self, data: bytes) -> None:
+        """Give *data* to the transport, which takes it whatever it has."""
+        if data and not self.lost:
+            self.transport.write(data)
+            self.wrote = self.now()
+            self.traffic.writes += 1
+            self.traffic.bytes += len(data)
+
+    def _drain(self) -> None:
+        """Write what there is, as far as the client reads; then be in step."""
+        for _ in range(ROUNDS):
+            if self.paused or self._ended or self._cohort is not None:
+                return
+            data = self._collect()
+            if data:
+                self.send(data)
+            elif not self._page():
+                if not self._reading:
+                    self._rest()
+                return
+        self.wake()
+
+    def _collect(self) -> bytes:
+        """What is to be told next, at most about one write of it."""
+        now = self.now()
+        parts: list[bytes] = []
+        size = 0
+        while size < WRITE and self._ended is None:
+            following = self._next(now)
+            if following is None:
+                break
+            item = following.take()
+            if isinstance(item, Gap):
+                frame = self._tell_gap(following, item)
+            else:
+                frame = self.format.event(item)
+                self.traffic.deliveries += 1
+                if item.final:
+                    self._drop(following)
+                    frame += self._finish()
+            parts.append(frame)
+            size += len(frame)
+        for each in self.subscriptions:
+            if each.rule.interval and each.due <= now and parts:
+                each.due = now + each.rule.interval
+        return b"".join(parts)
+
+    def _tell_gap(self, subscription: Subscription, gap: Gap) -> bytes:
+        places = [each.accounted for each in self.subscriptions]
+        known = min([place for place in places if place is not None], default=gap.end.position)
+        self.delivery.traffic.gap(subscription.rule.overflow, gap.reason, gap.dropped)
+        cursor = self.delivery.log.cursor(min(known, gap.end.position))
+        return self.format.gap(gap, cursor)
+
+    def _finish(self) -> bytes:
+        """A channel has ended; the last words, if it was the last one."""
+        if self.subscriptions:
+            return b""
+        self._ended = Bye.COMPLETE.code
+        self.stop()
+        return self.farewell(Bye.COMPLETE, RETRY_MS)
+
+    def _next(self, now: float) -> Subscription | None:
+        """Whose item is next, by position; None when the log has to be read before, or nothing is
+        there."""
+        first: Subscription | None = None
+        place: Place | None = None
+        for each in self.subscriptions:
+            its = each.following(now)
+            if its is None and self.ordered and each.wants_page:
+                its = each.position, AFTER
+            if its is not None and (place is None or its < place):
+                first, place = each, its
+        return None if first is None or first.following(now) is None else first
+
+    def _page(self) -> bool:
+        """Read on in the log where that is next; True when there is something new at once."""
+        asked = [each for each in self.subscriptions if each.wants_page]
+        if not asked or self._reading:
+            return False
+        channels = [each.channel for each in asked]
+        after = min(each.position for each in asked)
+        page = self.delivery.log.page_now(channels, after, PAGE)
+        if page is not None:
+            self._paged(asked, page)
+            return True
+        self._reading = True
+        reading = self.delivery.log.page(channels, after, PAGE)
+        self.pipe(reading, lambda page: Paged(asked, page), Unreadable)
+        return False
+
+    def _paged(self, asked: Sequence[Subscription], page: Page) -> None:
+        for each in asked:
+            if each.mode is Mode.PAGING:
+                each.page([e for e in page.events if e.channel == each.channel], page.upto)
+
+    # ---- in step with others
+
+    def _rest(self) -> None:
+        """Nothing is left to be told: go on in a cohort, or wait for what is not due yet."""
+        plain = [each for each in self.subscriptions if not each.rule.interval]
+        sampled = [each for each in self.subscriptions if each.rule.interval and not each.idle]
+        if sampled:
+            due = min(each.due for each in sampled)
+            self.start_timer("interval", max(0.0, due - self.now()), Signal.WAKE)
+        if not plain or not all(each.idle for each in plain):
+            return
+        self._join(plain)
+
+    def _join(self, plain: Sequence[Subscription]) -> None:
+        channels = tuple(sorted(each.channel for each in plain))
+        cohort = self.delivery.fanout.join(
+            self, self.transport.write, self.format, self.traffic, channels
+        )
+        if self not in cohort.members:
+            self._waits = cohort
+            for each in plain:
+                each.enter(Mode.BEHIND)
+            return
+        self._cohort, self._waits = cohort, None
+        for each in plain:
+            each.step_in(cohort.counts[each.channel])
+
+    def fall_behind(self) -> None:
+        """Leave the cohort; what it has not written yet goes into the mailboxes."""
+        cohort, self._cohort = self._cohort or self._waits, None
+        self._waits = None
+        if cohort is None:
+            return
+        missed = cohort.leave(self)
+        for each in self.subscriptions:
+            if each.mode is Mode.IN_STEP:
+                counted = cohort.counts[each.channel]
+                ahead = sum(event.channel == each.channel for event in missed)
+                each.fall_behind(cohort.position, counted - ahead)
+        for event in missed:
+            for each in self.subscriptions:
+                if each.channel == event.channel:
+                    each.offer(event)
+
+    def step_in(self) -> None:
+        """See `cohort.Member`."""
+        self._waits = None
+        self._drain()
+
+    def over(self, event: Event) -> None:
+        """See `cohort.Member`."""
+        self.fall_behind()
+        for each in self.subscriptions:
+            if each.channel == event.channel:
+                self._drop(each)
+        self.send(self._finish())
+        self.wake()

@@ -1,10 +1,8 @@
 """Channels that are not logged: their events go to whoever watches now, and are then forgotten."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from eco_actor.delivery.frames import Gap
-from eco_actor.eventlog import Event, EventLog, Hub, Subscriber
-from eco_actor.runtime import MailboxSpec, Outcome, Overflow
+from eco_actor.eventlog import Event, EventLog, Subscriber
 
 
 class LiveChannel:
@@ -13,86 +11,38 @@ class LiveChannel:
     Whoever comes is shown the last event at once, if there is a recent one.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, log: EventLog) -> None:
         self.name = name
         self.watched: Callable[[], None] = _nobody
-        self._hub = Hub()
+        self._log = log
+        self._watchers: dict[Subscriber, None] = {}
         self._last: Event | None = None
 
     def __len__(self) -> int:
         """How many watch."""
-        return len(self._hub)
+        return len(self._watchers)
 
-    def subscribe(self, subscriber: Subscriber) -> None:
-        self._hub.subscribe(self.name, subscriber)
-        if self._last is not None:
-            subscriber.offer(self._last)
+    def join(self, subscriber: Subscriber) -> None:
+        """*subscriber*, who subscribes to the hub itself, begins to watch; twice is once."""
+        if subscriber not in self._watchers:
+            self._watchers[subscriber] = None
+            if self._last is not None:
+                subscriber.offer(self._last)
         self.watched()
 
-    def unsubscribe(self, subscriber: Subscriber) -> None:
+    def leave(self, subscriber: Subscriber) -> None:
         """The reverse; harmless when repeated."""
-        self._hub.unsubscribe(self.name, subscriber)
+        self._watchers.pop(subscriber, None)
 
     def offer(self, event: Event) -> None:
         """Show a transient event to all who watch; never raises, never waits."""
+        event.position = self._log.head
         self._last = event
-        self._hub.offer([event])
+        self._log.hub.offer([event])
 
     def forget(self) -> None:
         """The last event is out of date."""
         self._last = None
-
-
-class LiveSubscription:
-    """A client's bounded mailbox on a live channel, under the rule that the client chose.
-
-    There is no history: a client that comes back goes on from now. What its mailbox had to refuse
-    or to drop is told as a gap, in the place where the lost events would have been.
-    """
-
-    def __init__(
-        self, log: EventLog, channel: LiveChannel, after: str | None, spec: MailboxSpec[Event]
-    ) -> None:
-        self.channel = channel.name
-        self.mailbox = spec.build()
-        self.resume, _ = log.resume(after)
-        self.begins = log.cursor(log.head)
-        self._live = channel
-        self._told = 0  # of the events that were lost, how many the client knows of
-        self._wake: Callable[[], None] = _nobody
-
-    def open(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._live.subscribe(self)
-
-    def close(self) -> None:
-        """Stop taking note; harmless when repeated."""
-        self._live.unsubscribe(self)
-        self._wake = _nobody
-
-    def offer(self, event: Event) -> None:
-        outcome = self.mailbox.offer(event)
-        if len(self.mailbox) == 1 or outcome is Outcome.CLOSED:
-            self._wake()
-
-    async def take(self) -> Sequence[Event | Gap]:
-        """The next event, and the gap before it or behind the last; none when there are none now.
-
-        One at a time: what a client has not read yet waits here, shared with all others, and not in
-        a buffer of its own.
-        """
-        items: list[Event | Gap] = []
-        mailbox = self.mailbox
-        lost = mailbox.refused + mailbox.replaced + mailbox.coalesced - self._told
-        lost_is_older = mailbox.overflow in (Overflow.LATEST, Overflow.COALESCE)
-        if lost and (lost_is_older or not mailbox):
-            reason = "coalesced" if mailbox.overflow is Overflow.COALESCE else "overflow"
-            items.append(Gap(self.channel, self.begins, self.begins, lost, reason))
-            self._told += lost
-        if mailbox:
-            items.append(mailbox.take())
-            mailbox.done()
-        return items
 
 
 def _nobody() -> None:

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final
 
-from eco_actor.delivery.frames import sse_channel_event
+from eco_actor.delivery.frames import SSE_CHANNEL
 from eco_actor.delivery.live import LiveChannel
-from eco_actor.eventlog import Event
+from eco_actor.eventlog import Draft, Event
 from eco_actor.runtime import Actor, MailboxSpec, Overflow, State
 from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.fold import Folding
@@ -265,6 +265,8 @@ class Observer(Actor[Look]):
             "recent": list(self._recent),
             "rows": folding.rows(),
         }
-        event = Event.transient(self._channel.name, snapshot, int(at.timestamp() * 1000))
-        sse_channel_event(event)  # once for all; and should it fail, it fails here
+        name = self._channel.name
+        draft = Draft(name, snapshot, int(at.timestamp() * 1000), key=name, transient=True)
+        event = Event(draft, 0, None)
+        SSE_CHANNEL.event(event)  # once for all; and should it fail, it fails here
         self._channel.offer(event)

@@ -1,17 +1,26 @@
 """A durable, ordered log of events, and whoever watches is shown an event once it is durable.
 
-event     Draft, Event, Cursor, Page
-store     what a store is, and the rows that other packages put into its transactions
-database  SQLite, synchronous: schema, epochs, transactions, pages
-sqlite    the store on it: writer thread, group commit, readers
-recent    the newest events in memory, pure
-hub       channel -> subscribers
-log       EventLog: append, page, subscribe, resume
+event      Draft, Event, Cursor, Page
+store      what a store is, and the rows that other packages put into its transactions
+schema     the tables of the log, and the way from an older version to this one
+database   SQLite, synchronous: epochs, transactions, pages
+trimming   SQLite, synchronous: counting channels, trimming them
+writer     the thread that writes: group commit, trims in steps
+sqlite     the store on it: appends, readers
+recent     the newest events in memory, pure
+history    how much of each channel there is, and what is over its bounds, pure
+hub        channel -> subscribers
+place      where a client begins on a channel, and what it is told
+log        EventLog: append, show, page, subscribe, resume, trim
+owner      the actor that owns the open log
+retention  the actor that trims what is over its bounds
 """
 
 from eco_actor.eventlog.event import EARLIEST, Cursor, Draft, Event, Page
+from eco_actor.eventlog.history import Bounds, Excess
 from eco_actor.eventlog.hub import Hub, Subscriber
-from eco_actor.eventlog.log import EventLog, Resume
+from eco_actor.eventlog.log import EventLog
+from eco_actor.eventlog.place import Place, Resume
 from eco_actor.eventlog.sqlite import SqliteStore
 from eco_actor.eventlog.store import (
     Chain,
@@ -26,14 +35,17 @@ from eco_actor.eventlog.store import (
 
 __all__ = (
     "EARLIEST",
+    "Bounds",
     "Chain",
     "Cursor",
     "Draft",
     "Durability",
     "Event",
     "EventLog",
+    "Excess",
     "Hub",
     "Page",
+    "Place",
     "Resume",
     "SqliteStore",
     "Statement",

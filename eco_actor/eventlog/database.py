@@ -1,4 +1,4 @@
-"""The SQLite side of the store, synchronous: connections, schema, epochs, transactions, pages.
+"""The SQLite side of the store, synchronous: connections, epochs, transactions, pages.
 
 `Database` belongs to one thread, the only one that writes or checkpoints: SQLite before 3.51.3 can
 corrupt a database when two connections do.
@@ -6,7 +6,7 @@ corrupt a database when two connections do.
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgpack
 
 from eco_actor.eventlog.event import Draft, Event, Page
+from eco_actor.eventlog.schema import migrate
 from eco_actor.eventlog.store import Durability, Statement, StoreError, Tables, Write
 
 ROWS: Final = 64
@@ -21,20 +22,14 @@ ROWS: Final = 64
 
 OPENS, TERMINAL, FINAL = 1, 2, 4
 
-VERSION: Final = 1
-
-SCHEMA: Final = (
-    "CREATE TABLE IF NOT EXISTS events (position INTEGER PRIMARY KEY, channel TEXT NOT NULL,"
-    " at_ms INTEGER NOT NULL, flags INTEGER NOT NULL, data BLOB NOT NULL)",
-    # the position is part of every index already
-    "CREATE INDEX IF NOT EXISTS events_by_channel ON events (channel)",
-    "CREATE TABLE IF NOT EXISTS epochs (begins INTEGER NOT NULL, token TEXT PRIMARY KEY)",
-    # the durability of the process that has the database open; no row after an orderly close
-    "CREATE TABLE IF NOT EXISTS opened (durability TEXT NOT NULL)",
+INSERT_EVENTS: Final = Statement(
+    "INSERT INTO events (position, channel, at_ms, flags, data, key) VALUES ", "(?,?,?,?,?,?)"
 )
 
-INSERT_EVENTS: Final = Statement(
-    "INSERT INTO events (position, channel, at_ms, flags, data) VALUES ", "(?,?,?,?,?)"
+# What was trimmed had a position, too: none is ever given twice.
+LAST: Final = (
+    "SELECT max((SELECT coalesce(max(position), 0) FROM events),"
+    " (SELECT coalesce(max(upto), 0) FROM trimmed))"
 )
 
 EPOCHS: Final = "SELECT token, begins FROM epochs ORDER BY begins, rowid"
@@ -42,12 +37,15 @@ EPOCHS: Final = "SELECT token, begins FROM epochs ORDER BY begins, rowid"
 SYNCHRONOUS: Final = {Durability.FULL: "FULL", Durability.NORMAL: "NORMAL", Durability.OFF: "OFF"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, making one would cost several times as much
 class Item:
-    """What is committed or fails as one: events (with their data packed) and rows."""
+    """What is committed or fails as one: events, with their data packed, and rows.
+
+    `packed` is None for the transient ones: they are placed among the others, and not written.
+    """
 
     drafts: Sequence[Draft]
-    packed: Sequence[bytes]
+    packed: Sequence[bytes | None]
     writes: Sequence[Write]
 
 
@@ -59,10 +57,11 @@ class Database:
         self._statements = [statement for table in tables for statement in table.statements]
         self.epochs: list[tuple[str, int]] = []
         self.position = 0
+        self.trimmed: dict[str, int] = {}
         try:
             self.connection = _connect(str(path) if path is not None else ":memory:")
             self._configure(path)
-            self._migrate([*SCHEMA, *(ddl for table in tables for ddl in table.schema)])
+            migrate(self.connection, [ddl for table in tables for ddl in table.schema])
             self._begin_epoch()
         except BaseException as error:
             if hasattr(self, "connection"):
@@ -79,23 +78,11 @@ class Database:
                 raise StoreError(f"{path}: no write-ahead log here (journal mode {mode})")
         db.execute(f"PRAGMA synchronous={SYNCHRONOUS[self._durability]}")
 
-    def _migrate(self, schema: Iterable[str]) -> None:
-        db = self.connection
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise StoreError(
-                f"the data is of version {version}, this program knows {VERSION}: use a newer one"
-            )
-        db.execute("BEGIN IMMEDIATE")
-        for ddl in schema:
-            db.execute(ddl)
-        db.execute(f"PRAGMA user_version={VERSION}")
-        db.execute("COMMIT")
-
     def _begin_epoch(self) -> None:
         """Go on with the last epoch, or begin one where history may have been reissued."""
         db = self.connection
-        (self.position,) = db.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
+        (self.position,) = db.execute(LAST).fetchone()
+        self.trimmed = dict(db.execute("SELECT channel, upto FROM trimmed"))
         self.epochs = db.execute(EPOCHS).fetchall()
         unclean = [row[0] for row in db.execute("SELECT durability FROM opened")]
         db.execute("BEGIN IMMEDIATE")
@@ -114,10 +101,10 @@ class Database:
     def commit(self, items: Sequence[Item]) -> list[list[Event]]:
         """Write *items* in one transaction; returns their events. sqlite3.Error: none was."""
         db, epoch = self.connection, self.epochs[-1][0]
-        events = [
-            [Event(draft, position, epoch) for draft, position in numbered]
-            for numbered in _number(items, self.position)
-        ]
+        events, position = [], self.position
+        for item in items:
+            placed, position = _place(item, position, epoch)
+            events.append(placed)
         groups = self._group(items, events)
         if len(groups) == 1 and len(groups[0][1]) <= ROWS:
             _execute(db, *groups[0])  # alone it is its own transaction, two statements cheaper
@@ -131,7 +118,7 @@ class Database:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
                 raise
-        self.position += sum(map(len, events))
+        self.position = position
         return events
 
     def _group(
@@ -141,7 +128,11 @@ class Database:
         groups: dict[Statement, list[tuple[Any, ...]]] = {INSERT_EVENTS: []}
         groups.update((statement, []) for statement in self._statements)
         for item, placed in zip(items, events, strict=True):
-            groups[INSERT_EVENTS].extend(map(_row, placed, item.packed))
+            groups[INSERT_EVENTS].extend(
+                _row(event, packed)
+                for event, packed in zip(placed, item.packed, strict=True)
+                if packed is not None
+            )
             for write in item.writes:
                 groups[write.statement].append(write.row)
         return [(statement, rows) for statement, rows in groups.items() if rows]
@@ -161,16 +152,21 @@ def read_page(
     marks = ",".join("?" * len(channels))
     db.execute("BEGIN")
     try:
-        (head,) = db.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()
+        (head,) = db.execute(LAST).fetchone()
+        trimmed = db.execute(
+            f"SELECT channel, upto FROM trimmed WHERE channel IN ({marks}) AND upto > ?",
+            (*channels, after),
+        ).fetchall()
         rows = db.execute(
-            "SELECT position, channel, at_ms, flags, data FROM events"
+            "SELECT position, channel, at_ms, flags, data, key FROM events"
             f" WHERE channel IN ({marks}) AND position > ? ORDER BY position LIMIT ?",
             (*channels, after, limit),
         ).fetchall()
     finally:
         db.execute("COMMIT")
     events = [_event(row, epoch) for row in rows]
-    return Page(events, events[-1].position if len(events) == limit else max(head, after))
+    upto = events[-1].position if len(events) == limit else max(head, after)
+    return Page(events, upto, trimmed)
 
 
 def _connect(path: str) -> sqlite3.Connection:
@@ -178,19 +174,25 @@ def _connect(path: str) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
 
 
-def _number(items: Sequence[Item], position: int) -> Iterator[list[tuple[Draft, int]]]:
-    for item in items:
-        yield [(draft, position + n) for n, draft in enumerate(item.drafts, start=1)]
-        position += len(item.drafts)
+def _place(item: Item, position: int, epoch: str) -> tuple[list[Event], int]:
+    """The events of *item* behind *position*, and the position of the last."""
+    events = []
+    for draft, packed in zip(item.drafts, item.packed, strict=True):
+        if packed is None:
+            events.append(Event(draft, position, None))
+        else:
+            position += 1
+            events.append(Event(draft, position, epoch, len(packed)))
+    return events, position
 
 
 def _row(event: Event, packed: bytes) -> tuple[Any, ...]:
     flags = OPENS * event.opens | TERMINAL * event.terminal | FINAL * event.final
-    return (event.position, event.channel, event.at_ms, flags, packed)
+    return (event.position, event.channel, event.at_ms, flags, packed, event.key)
 
 
 def _event(row: tuple[Any, ...], epoch: str) -> Event:
-    position, channel, at_ms, flags, data = row
+    position, channel, at_ms, flags, data, key = row
     draft = Draft(
         channel,
         msgpack.unpackb(data, strict_map_key=False),
@@ -198,8 +200,9 @@ def _event(row: tuple[Any, ...], epoch: str) -> Event:
         opens=bool(flags & OPENS),
         terminal=bool(flags & TERMINAL),
         final=bool(flags & FINAL),
+        key=key,
     )
-    return Event(draft, position, epoch)
+    return Event(draft, position, epoch, len(data))
 
 
 def _execute(db: sqlite3.Connection, statement: Statement, rows: list[tuple[Any, ...]]) -> None:

@@ -1,7 +1,7 @@
 """Events, before and after they have a place in the log, and cursors, which name such a place."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -36,7 +36,9 @@ class Draft:
     """An event that wants a place in the log.
 
     `data` holds what JSON can hold. `at_ms` is wall time, milliseconds since 1970. `opens` marks
-    the first event of its channel, `final` the last; `terminal` ones are never dropped.
+    the first event of its channel, `final` the last; `terminal` ones are never dropped. `key` names
+    what a newer event of the same key may stand in for. A `transient` one gets no place: it is
+    shown to whoever is there, in its turn, and forgotten.
     """
 
     channel: str
@@ -45,13 +47,17 @@ class Draft:
     opens: bool = False
     terminal: bool = False
     final: bool = False
+    key: str | None = None
+    transient: bool = False
 
 
 class Event:
     """An event at its place in the log; immutable, shared by everybody who is shown it.
 
     `frames` keeps what encoders made of it, by format: an event is encoded once, not per client.
-    A transient one has no place, so position 0 and no cursor: it is shown to whoever is there.
+    A transient one has no place, so no cursor; its `position` is that of the last event that was
+    shown before it, which tells where it belongs among others. `size` is that of the data in the
+    log, in bytes; 0 for a transient one.
     """
 
     __slots__ = (
@@ -61,12 +67,14 @@ class Event:
         "data",
         "final",
         "frames",
+        "key",
         "opens",
         "position",
+        "size",
         "terminal",
     )
 
-    def __init__(self, draft: Draft, position: int, epoch: str | None) -> None:
+    def __init__(self, draft: Draft, position: int, epoch: str | None, size: int = 0) -> None:
         self.channel = draft.channel
         self.position = position
         self.cursor = Cursor(epoch, position) if epoch is not None else None
@@ -75,12 +83,19 @@ class Event:
         self.opens = draft.opens
         self.terminal = draft.terminal
         self.final = draft.final
+        self.key = draft.key
+        self.size = size
         self.frames: dict[str, bytes] = {}
 
-    @classmethod
-    def transient(cls, channel: str, data: Mapping[str, Any], at_ms: int) -> "Event":
-        """An event that is not logged."""
-        return cls(Draft(channel, data, at_ms), 0, None)
+    @property
+    def transient(self) -> bool:
+        """Whether it is in no log: who misses it cannot read it again."""
+        return self.cursor is None
+
+    @property
+    def before(self) -> int:
+        """The position just before it: a cursor there is followed by this event."""
+        return self.position - 1
 
     def __repr__(self) -> str:
         return f"<Event {self.cursor} {self.channel}>"
@@ -88,7 +103,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events in position order. `upto`: nothing else of these channels lies up to there."""
+    """Events in position order. `upto`: nothing else of these channels lies up to there.
+
+    `trimmed`: (channel, position) where all up to a position behind the page's beginning is gone.
+    """
 
     events: list[Event]
     upto: int
+    trimmed: Sequence[tuple[str, int]] = ()

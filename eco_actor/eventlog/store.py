@@ -1,11 +1,12 @@
 """What the log needs of a store, and the rows that other packages put into its transactions."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from eco_actor.eventlog.event import Draft, Event, Page
+from eco_actor.eventlog.history import Count, Excess, Trimmed
 
 
 class Durability(Enum):
@@ -82,12 +83,16 @@ Appended = Callable[[Sequence[Event], StoreError | None], None]
 """Called in the loop once an append is durable and its events were offered, or with the error."""
 
 
-class Store(Protocol):
-    """A durable, ordered list of events with side tables. All methods belong to the loop.
-
-    `offer` is called with every batch of committed events, in position order, before the `done`
-    of the appends in it.
+class Offer(Protocol):
+    """What a store calls with every batch: its committed events, in position order, with transient
+    ones in their places, before the `done` of the appends in it. Failed ones count in `appends`.
     """
+
+    def __call__(self, events: Sequence[Event], appends: int = 1, /) -> None: ...
+
+
+class Store(Protocol):
+    """A durable, ordered list of events with side tables. All methods belong to the loop."""
 
     @property
     def epochs(self) -> Sequence[tuple[str, int]]:
@@ -100,8 +105,8 @@ class Store(Protocol):
     def depth(self) -> int:
         """Appends that wait to be written."""
 
-    async def open(self, offer: Callable[[Sequence[Event]], None]) -> int:
-        """Make ready; returns the position of the last event. StoreError when it cannot."""
+    async def open(self, offer: Offer) -> int:
+        """Make ready; returns the last position that was given. StoreError when it cannot."""
 
     async def close(self) -> None:
         """Write what waits, then close."""
@@ -115,6 +120,7 @@ class Store(Protocol):
     ) -> None:
         """Queue events and rows for one transaction. Returns at once.
 
+        Transient drafts are not written and take no position; they are offered in their turn.
         StoreFull at the bound, TypeError or ValueError for data that cannot be written: nothing
         was queued then.
         """
@@ -124,3 +130,30 @@ class Store(Protocol):
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> Awaitable[list[tuple[Any, ...]]]:
         """Rows of a side table, read in one short transaction. StoreError."""
+
+
+Told = Callable[["Trimmed | StoreError"], None]
+"""Called in the loop after each step of a trim, the last time when it is done or has failed."""
+
+
+@runtime_checkable
+class Trims(Protocol):
+    """A store that can also let go of what is oldest in a channel."""
+
+    @property
+    def trimmed(self) -> Mapping[str, int]:
+        """Channel -> position up to which everything of it was gone when the store was opened."""
+
+    async def count(self, besides: str, upto: int) -> Sequence[Count]:
+        """What there is up to a position, of all channels but those that begin with *besides*.
+
+        StoreError.
+        """
+
+    def trim(self, excess: Excess, told: Told) -> None:
+        """Let go of what is in excess, in small steps between the appends. Returns at once.
+
+        *told* is called after each step, once it is as durable as events are, with what went, in
+        order with the offers; or with the error, which ends it. A close ends it, too. StoreError
+        when the store is closed.
+        """

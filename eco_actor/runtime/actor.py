@@ -46,6 +46,8 @@ class Actor(Generic[M]):
     A subclass sets `mailbox`; the default holds 64 messages and refuses the 65th.
     """
 
+    __slots__ = ("_life",)  # a subclass without slots has a dict, as ever
+
     mailbox: ClassVar[MailboxSpec[Any]] = MailboxSpec(64)
     interruptible: ClassVar[bool] = False  # whether a stop cancels a running async handler at once
     shutdown: ClassVar[float | None] = 5.0  # see ChildSpec

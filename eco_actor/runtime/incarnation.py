@@ -60,7 +60,7 @@ class Incarnation(Turns):
             actor = cell.spec.factory()
             if not isinstance(actor, Actor):
                 raise TypeError(f"{cell.path}: the factory made {actor!r}, which is no Actor")
-            if cell.incarnation > 1 and "_life" in vars(actor):
+            if cell.incarnation > 1 and hasattr(actor, "_life"):
                 raise TypeError(f"{cell.path}: the factory made the same actor twice")
             cell.equip(actor)
             actor._life = self

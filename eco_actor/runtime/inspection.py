@@ -91,8 +91,17 @@ def cut(value: object, most: int = CUT) -> str:
 
 def state_of(actor: Actor[Any], most: int = CUT) -> dict[str, str]:
     """The attributes of *actor*, each cut to *most* characters."""
-    held = list(vars(actor).items())  # a repr may add some
+    held = list(_attributes(actor))  # a repr may add some
     return {name: cut(value, most) for name, value in held if name != "_life"}
+
+
+def _attributes(actor: object) -> Iterator[tuple[str, object]]:
+    """What is in its slots and in its dict, where it has one."""
+    for kind in type(actor).__mro__:
+        for name in kind.__dict__.get("__slots__", ()):
+            if hasattr(actor, name):
+                yield name, getattr(actor, name)
+    yield from getattr(actor, "__dict__", {}).items()
 
 
 def kind_of(spec: ChildSpec) -> str:

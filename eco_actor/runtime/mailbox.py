@@ -231,6 +231,11 @@ class Mailbox(Generic[M]):
         queue.append(message)
         return _ENQUEUED
 
+    def peek(self) -> M:
+        """The oldest message, which stays queued. IndexError when there is none."""
+        oldest: M = self.queue[0]
+        return oldest
+
     def take(self) -> M:
         """Take the oldest message in hand. IndexError when there is none."""
         queue = self.queue

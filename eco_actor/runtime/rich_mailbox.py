@@ -107,6 +107,17 @@ class RichMailbox(Mailbox[M]):
             return Outcome.COALESCED
         return Outcome.REPLACED if left else Outcome.ENQUEUED
 
+    def peek(self) -> M:
+        if not self.queue:
+            raise IndexError("peek into an empty mailbox")
+        message: M = next(iter(self.queue.values()))[0]
+        return message
+
+    def held(self, key: Hashable) -> M | None:
+        """The queued message of this key, if there is one."""
+        entry = self.queue.get(key) if self.queue else None
+        return None if entry is None else entry[0]
+
     def take(self) -> M:
         if not self.queue:
             raise IndexError("take from an empty mailbox")

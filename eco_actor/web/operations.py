@@ -12,6 +12,7 @@ from aiohttp import web
 from eco_actor.eventlog import EventLog, StoreError
 from eco_actor.runtime.cell import Cell
 from eco_actor.web.bodies import read_json
+from eco_actor.web.drain import Drained
 from eco_actor.web.operator import Operator
 from eco_actor.web.problems import Problem, json_response, problem_response
 
@@ -35,12 +36,18 @@ class OperationRoutes:
     """`find` finds a living actor by its path; all are below the one at *root*."""
 
     def __init__(
-        self, log: EventLog, find: Callable[[str], Cell | None], root: str, operator: Operator
+        self,
+        log: EventLog,
+        find: Callable[[str], Cell | None],
+        root: str,
+        operator: Operator,
+        drained: Drained,
     ) -> None:
         self._log = log
         self._find = find
         self._root = root
         self._operator = operator
+        self._drained = drained
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/healthz", self.healthz)
@@ -54,6 +61,8 @@ class OperationRoutes:
 
     async def readyz(self, request: web.Request) -> web.Response:
         """Ready when the store's writer and readers answer; the model was warm from the start."""
+        if self._drained.draining:
+            return problem_response(503, "draining", "streams are to go elsewhere")
         try:
             async with asyncio.timeout(STORE_PATIENCE_S):
                 await self._log.commit([])

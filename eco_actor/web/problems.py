@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from eco_actor.delivery.rule import Refused
 from eco_actor.eventlog import StoreError
 from eco_actor.scan.admission import Busy
 from eco_actor.scan.picture import BadPicture, TooManyPixels
@@ -17,6 +18,9 @@ log = logging.getLogger(__name__)
 
 RETRY_AFTER_S: Final = 1
 """What a client that was turned away for want of room is told to wait, in seconds."""
+
+REFUSED: Final = {"unknown_task": 404, "unknown_channel": 404, "not_publishable": 403}
+"""Statuses of what the delivery refuses; all else is a bad option, 422."""
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
@@ -78,6 +82,8 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         return await handler(request)
     except Problem as error:
         return problem_response(error.status, error.code, error.detail, **error.extra)
+    except Refused as error:
+        return problem_response(REFUSED.get(error.code, 422), error.code, error.detail)
     except Busy as error:
         return problem_response(503, "busy", str(error))
     except TooManyPixels as error:

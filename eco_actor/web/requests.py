@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -10,8 +9,6 @@ from typing import Annotated, Any, Final
 import msgspec
 from aiohttp import web
 
-from eco_actor.eventlog import Event
-from eco_actor.runtime import MailboxSpec
 from eco_actor.scan.admission import Busy
 from eco_actor.scan.categories import CATEGORIES
 from eco_actor.scan.options import Options
@@ -24,11 +21,6 @@ UPLOAD_S: Final = 30.0
 """How long a body may take to arrive."""
 
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
-
-CAPACITY: Final = 256
-"""Events a subscription buffers when the client does not say."""
-
-MAX_CAPACITY: Final = 4096
 
 
 class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -143,16 +135,3 @@ def _checked(asked: ScanOptions) -> Options:
     if asked.category is not None and asked.category not in CATEGORIES:
         raise Problem(422, "bad_option", f"category: one of {', '.join(CATEGORIES)}")
     return Options(lang=asked.lang, category=asked.category, user_input=asked.user_input)
-
-
-def mailbox_asked(query: Mapping[str, str]) -> MailboxSpec[Event]:
-    """The mailbox that a client wants for its subscription. Problem for one it cannot have."""
-    rule = query.get("overflow", "buffer")
-    if rule != "buffer":
-        raise Problem(422, "bad_option", f"overflow: buffer is the rule there is, not {rule!r}")
-    if "interval_ms" in query:
-        raise Problem(422, "bad_option", "interval_ms: not with the rule buffer")
-    text = query.get("capacity", str(CAPACITY))
-    if not (re.fullmatch("[0-9]{1,4}", text) and 1 <= int(text) <= MAX_CAPACITY):
-        raise Problem(422, "bad_option", f"capacity: a number from 1 to {MAX_CAPACITY}")
-    return MailboxSpec(int(text))

@@ -1,5 +1,6 @@
 """The actor that owns the listening socket: last to start, first to stop."""
 
+import asyncio
 import errno
 import logging
 from collections.abc import Callable
@@ -9,7 +10,10 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.log import server_logger
 
+from eco_actor.delivery.liveness import Wheel
 from eco_actor.runtime import Actor, DynamicSupervisor, Exit
+from eco_actor.web.door import Doors, Opener
+from eco_actor.web.listening import BACKLOG, listening_sockets
 from eco_actor.web.problems import problems
 from eco_actor.web.requests import MAX_BODY
 
@@ -47,44 +51,62 @@ class HttpServer(Actor[Any]):
     def __init__(
         self,
         address: "Address",
-        routes: Callable[[web.Application], None],
+        routes: Callable[[web.Application], Opener],
+        wheel: Wheel,
         connections: Callable[[], DynamicSupervisor | None],
         observer_url: Callable[[str], str],
     ) -> None:
         self._address = address
         self._routes = routes
+        self._wheel = wheel
+        self._servers: list[asyncio.Server] = []
         self._connections = connections
         self._observer_url = observer_url
 
     async def init(self) -> None:
         app = web.Application(middlewares=[problems], client_max_size=MAX_BODY)
-        self._routes(app)
+        opener = self._routes(app)
         self._runner = web.AppRunner(
             app,
             access_log=None,
             handler_cancellation=True,
             shutdown_timeout=GRACE_S,
             auto_decompress=False,  # a few KB could become gigabytes: see `plain_body`
+            tcp_keepalive=False,  # the listening sockets have it set for all
         )
         await self._runner.setup()
+        assert self._runner.server is not None
+        self._doors = Doors(self._wheel, opener, self._runner.server)
         try:
-            self._site = web.TCPSite(self._runner, self._address.host, self._address.port)
-            await self._site.start()
+            await self._listen()
         except BaseException as error:
-            await self._runner.cleanup()
+            await self._shut()
             if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 taken = f"port {self._address.port} is taken: --port picks another, 0 a free one"
                 raise OSError(taken) from error
             raise
-        self._address.port = self._runner.addresses[0][1]
+        self._address.port = self._servers[0].sockets[0].getsockname()[1]
         log.info("observer: %s", self._observer_url(self._address.url_here))
         log.info("listening on %s", self._address.url)
 
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for sock in await listening_sockets(self._address.host, self._address.port):
+            server = await loop.create_server(self._doors, sock=sock, backlog=BACKLOG)
+            self._servers.append(server)
+
     async def terminate(self, reason: Exit) -> None:
-        await self._site.stop()
+        for server in self._servers:
+            server.close()
         connections = self._connections()
         if connections is not None:
             connections.stop_children()
+        await self._shut()
+
+    async def _shut(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._doors.close()
         await self._runner.cleanup()
 
 

@@ -1,179 +1,273 @@
-"""`/scan/{task_id}/stream` and `/stream`: Server-Sent Events.
-
-A handler builds the connection, and waits.
-"""
+"""`/scan/{task_id}/stream`, `/stream`, `/ws`: a handler checks, and hands the connection over."""
 
 import asyncio
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
 
-from eco_actor.delivery.connection import RETRY_MS, Connection, Signal, Source
-from eco_actor.delivery.frames import Bye, sse_bye, sse_channel_event, sse_event
-from eco_actor.delivery.live import LiveChannel, LiveSubscription
-from eco_actor.delivery.subscription import Subscription
-from eco_actor.eventlog import Event, EventLog
-from eco_actor.runtime import (
-    ActorDead,
-    Cell,
-    DynamicSupervisor,
-    MailboxSpec,
-    Overflow,
-    Ref,
-    Restart,
-    TooManyChildren,
-    child,
+from eco_actor.delivery.admission import Gate
+from eco_actor.delivery.connection import Connection, Delivery, Wanted
+from eco_actor.delivery.directory import SCAN, Found
+from eco_actor.delivery.frames import (
+    SSE_CHANNEL,
+    SSE_SCAN,
+    WS_JSON,
+    WS_MSGPACK,
+    Bye,
+    Format,
+    sse_bye,
 )
-from eco_actor.scan.scan import channel
-from eco_actor.scan.views import Views
-from eco_actor.web.problems import NO_STORE, Problem
-from eco_actor.web.requests import CAPACITY, MAX_CAPACITY, mailbox_asked
-from eco_actor.web.scans import TASK, unknown_task
+from eco_actor.delivery.publisher import Publisher
+from eco_actor.delivery.rule import Refused, Rule, rule_asked
+from eco_actor.delivery.sse import SseConnection
+from eco_actor.delivery.traffic import StreamTraffic
+from eco_actor.delivery.websocket import CHANNELS, WebSocketConnection
+from eco_actor.delivery.ws_frames import BadHandshake, handshake
+from eco_actor.runtime import Cell, DynamicSupervisor, Restart, child
+from eco_actor.web.handover import hand_over
+from eco_actor.web.head import Head
+from eco_actor.web.operator import Operator
+from eco_actor.web.problems import NO_STORE, problem_response
+from eco_actor.web.scans import TASK
+from eco_actor.web.trust import Trust
 
-HEADERS = {
+HEADERS: Final = {
     "Content-Type": "text/event-stream",
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",  # for nginx
     "Incremental": "?1",  # for intermediaries that know RFC 10036
 }
 
-CHANNEL: Final = re.compile("[a-z]+:[A-Za-z0-9_.-]{1,128}")
+DEFAULT: Final = "eco.v1.json"
+SUBPROTOCOLS: Final = {DEFAULT: WS_JSON, "eco.v1.msgpack": WS_MSGPACK}
 
-MAX_WAITING: Final = 512 * 1024
-"""Bytes that may wait for a client."""
+LAST_EVENT_ID: Final = "last-event-id"
 
 
 class StreamRoutes:
     def __init__(
         self,
-        log: EventLog,
-        views: Views,
+        delivery: Delivery,
+        publisher: Publisher,
+        gate: Gate,
         connections: Callable[[], DynamicSupervisor | None],
-        live: Iterable[LiveChannel] = (),
+        operator: Operator,
+        trust: Trust,
     ) -> None:
-        self._log = log
-        self._views = views
+        self._delivery = delivery
+        self._publisher = publisher
+        self._gate = gate
         self._connections = connections
-        self._live = {channel.name: channel for channel in live}
+        self._operator = operator
+        self._trust = trust
         self._numbers = itertools.count(1)
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get(f"/scan/{TASK}/stream", self.scan, allow_head=False)
         app.router.add_get("/stream", self.channels, allow_head=False)
+        app.router.add_get("/ws", self.websocket, allow_head=False)
 
     async def scan(self, request: web.Request) -> web.StreamResponse:
-        task_id = request.match_info["task_id"]
-        spec = mailbox_asked(request.query)
-        after = request.headers.get("Last-Event-ID") or request.query.get("after") or None
-        events = await self._views.events(task_id)
-        if not events:
-            raise unknown_task(task_id)
-        subscription = Subscription(self._log, channel(task_id), after, spec)
-        if events[-1].final and subscription.begins.position >= events[-1].position:
-            return web.Response(status=204, headers=NO_STORE)  # which stops an EventSource for good
-        return await self._stream(request, subscription, sse_event)
+        return await self._sse(request, [f"{SCAN}:{request.match_info['task_id']}"], SSE_SCAN)
 
     async def channels(self, request: web.Request) -> web.StreamResponse:
-        """One live channel, so far; several, and those of the log, come with publishing."""
-        asked = request.query.getall("channel", [])
-        if len(asked) != 1:
-            raise Problem(422, "bad_option", f"channel: one, for the time being, not {len(asked)}")
-        channel = self._channel(asked[0])
-        after = request.headers.get("Last-Event-ID") or request.query.get("after") or None
-        source = LiveSubscription(self._log, channel, after, live_mailbox(request.query))
-        return await self._stream(request, source, sse_channel_event)
+        asked = _channels(request.query.getall("channel", []))
+        if not asked:
+            raise Refused("bad_option", "channel: at least one, as ?channel=app:news")
+        return await self._sse(request, asked, SSE_CHANNEL)
 
-    def _channel(self, name: str) -> LiveChannel:
-        channel = self._live.get(name)
-        if channel is not None:
-            return channel
-        if not CHANNEL.fullmatch(name):
-            raise Problem(422, "bad_option", "channel: written kind:name, as system:actors")
-        if name.startswith("system:"):
-            raise Problem(404, "unknown_channel", f"{name}: there is no such channel")
-        there = ", ".join(self._live) or "none"
-        raise Problem(
-            422, "channel_not_served", f"{name}: not served here yet; those that are: {there}"
-        )
-
-    async def _stream(
-        self, request: web.Request, source: Source, encode: Callable[[Event], bytes]
+    async def _sse(
+        self, request: web.Request, channels: Sequence[str], format: Format
     ) -> web.StreamResponse:
-        response = web.StreamResponse(headers=HEADERS)
-        await response.prepare(request)
-        transport = ResponseTransport(request, response)
-        connection = self._connect(transport, source, encode)
-        if connection is None:
-            # 200 and a word, because an EventSource gives up for good on any other status
-            await response.write(sse_bye(Bye.BUSY, RETRY_MS))
-            return response
-        try:
-            await transport.closed
-        finally:
-            connection.tell(Signal.GONE)
-            if isinstance(connection, Cell) and connection.suspended:
-                connection.kill()  # it takes no message, and would stay for ever
-        return response
+        after = _after(request.headers, request.query)
+        wanted = await self._wanted(channels, after, _rule(request.query))
+        if all(_is_over(found) for found, _ in wanted):
+            return web.Response(status=204, headers=NO_STORE)  # which stops an EventSource for good
+        shared = self._trust.shared(request)
+        head = _lines(HEAD[:-2], shared) if shared else HEAD
+        resuming = after is not None
+        supervisor = self._admit(self._delivery.traffic.sse, resuming)
+        if supervisor is not None:
+            about = (format, wanted, head)
+            return hand_over(request, self._starter(supervisor, SseConnection, about))
+        # 200 and a word, because an EventSource gives up for good on any other status
+        retry_ms = self._gate.retry_ms(_client(request.transport), resuming)
+        return web.Response(body=sse_bye(Bye.BUSY, retry_ms), headers=HEADERS)
 
-    def _connect(
-        self, transport: "ResponseTransport", source: Source, encode: Callable[[Event], bytes]
-    ) -> Ref[Signal] | None:
+    async def websocket(self, request: web.Request) -> web.StreamResponse:
+        try:
+            agreed = handshake(request.method, request.headers, list(SUBPROTOCOLS))
+        except BadHandshake as error:
+            return problem_response(error.status, error.code, error.detail, error.headers)
+        after = _after(request.headers, request.query)
+        channels = _channels(request.query.getall("channel", []))
+        wanted = await self._wanted(channels, after, _rule(request.query))
+        resuming = after is not None
+        supervisor = self._admit(self._delivery.traffic.websocket, resuming)
+        if supervisor is not None:
+            format = SUBPROTOCOLS[agreed.subprotocol or DEFAULT]
+            publisher = self._publisher if self._operator.is_operator(request) else None
+            about = (format, wanted, agreed.with_headers(self._trust.shared(request)), publisher)
+            start = self._starter(supervisor, WebSocketConnection, about)
+            return hand_over(request, start, upgrade=True)
+        retry_ms = self._gate.retry_ms(_client(request.transport), resuming)
+        headers = {"Retry-After": str(-(-retry_ms // 1000))}
+        return problem_response(503, Bye.BUSY.code, Bye.BUSY.reason, headers)
+
+    async def _wanted(self, channels: Sequence[str], after: str | None, rule: Rule) -> Wanted:
+        """Where each of *channels* begins, and under which rule. Refused, StoreError."""
+        place = self._delivery.directory.place
+        return [(await place(channel, after), rule) for channel in channels]
+
+    def _admit(self, traffic: StreamTraffic, resuming: bool) -> DynamicSupervisor | None:
+        """The supervisor of a stream that may be opened now; None when it is to come back."""
+        now = asyncio.get_running_loop().time()
         supervisor = self._connections()
+        if supervisor is None or len(supervisor) >= supervisor.max_children:
+            self._gate.refuse(now, resuming)
+        elif self._gate.admit(now, resuming):
+            return supervisor
+        traffic.refuse(resuming=resuming)
+        return None
+
+    def _starter(
+        self,
+        supervisor: DynamicSupervisor,
+        kind: Callable[..., Connection],
+        about: tuple[object, ...],
+    ) -> Callable[[asyncio.Transport, bool], Connection]:
+        """Makes a connection of *kind* of a transport."""
+
+        def start(transport: asyncio.Transport, paused: bool) -> Connection:
+            name = str(next(self._numbers))
+            made = (transport, paused, self._delivery, *about)
+            cell = supervisor.start_child_nowait(
+                child(name, kind, *made, restart=Restart.TEMPORARY)
+            )
+            assert isinstance(cell, Cell)
+            assert isinstance(cell.actor, Connection)
+            return cell.actor
+
+        return start
+
+    # ---- without aiohttp: see `door`
+
+    def open_now(self, head: Head, behind: bytes, transport: asyncio.Transport) -> bool:
+        """Open the stream that *head* plainly asks for; False when it is for the routes to judge,
+        and nothing has happened."""
+        path, headers = head.path, head.headers
+        if path == "/ws":
+            return self._websocket_now(head, behind, transport)
+        if behind or "upgrade" in headers:
+            return False
+        if not self._trust.plainly_allows(headers, upgrade=False):
+            return False
+        options = head.options()
+        if path == "/stream":
+            asked = [value for name, value in options if name == "channel"]
+            format: Format = SSE_CHANNEL
+        elif found := _SCAN_STREAM.fullmatch(path):
+            asked, format = [f"{SCAN}:{found[1]}"], SSE_SCAN
+        else:
+            return False
+        wanted, after = self._wanted_now(asked, headers, options)
+        if not wanted or any(found.last is not None and _is_over(found) for found, _ in wanted):
+            return False
+        resuming = after is not None
+        supervisor = self._admit(self._delivery.traffic.sse, resuming)
         if supervisor is None:
-            return None
-        name = str(next(self._numbers))
-        spec = child(name, Connection, transport, source, encode, restart=Restart.TEMPORARY)
+            retry_ms = self._gate.retry_ms(_client(transport), resuming)
+            transport.write(HEAD + sse_bye(Bye.BUSY, retry_ms))
+            transport.close()
+        else:
+            self._starter(supervisor, SseConnection, (format, wanted, HEAD))(transport, False)
+        return True
+
+    def _websocket_now(self, head: Head, behind: bytes, transport: asyncio.Transport) -> bool:
+        headers = head.headers
+        if "authorization" in headers or "cookie" in headers:  # of the operator, it may be
+            return False
+        if not self._trust.plainly_allows(headers, upgrade=True):
+            return False
+        options = head.options()
+        asked = [value for name, value in options if name == "channel"]
+        wanted, after = self._wanted_now(asked, headers, options)
+        if wanted is None:
+            return False
         try:
-            return supervisor.start_child_nowait(spec)
-        except (TooManyChildren, ActorDead):
-            return None
+            agreed = handshake("GET", headers, list(SUBPROTOCOLS))
+        except BadHandshake:
+            return False
+        resuming = after is not None
+        supervisor = self._admit(self._delivery.traffic.websocket, resuming)
+        if supervisor is None:
+            transport.write(_BUSY % -(-self._gate.retry_ms(_client(transport), resuming) // 1000))
+            transport.close()
+            return True
+        about = (SUBPROTOCOLS[agreed.subprotocol or DEFAULT], wanted, agreed.head, None)
+        opened = self._starter(supervisor, WebSocketConnection, about)(transport, False)
+        if behind:
+            opened.data_received(behind)
+        return True
+
+    def _wanted_now(
+        self, channels: list[str], headers: Mapping[str, str], options: list[tuple[str, str]]
+    ) -> tuple[Wanted | None, str | None]:
+        """As `_wanted`, where that needs no waiting and nothing is wrong; else None."""
+        query = dict(reversed(options))  # of several the first counts
+        after = _after(headers, query)
+        try:
+            rule = _rule(query)
+            found = [
+                self._delivery.directory.place_now(each, after) for each in _channels(channels)
+            ]
+        except Refused:
+            return None, after
+        wanted = [(each, rule) for each in found if each is not None]
+        return (wanted if len(wanted) == len(found) else None), after
 
 
-def live_mailbox(query: Mapping[str, str]) -> MailboxSpec[Event]:
-    """The mailbox that a client wants on a channel without a log: any of the five rules.
+_SCAN_STREAM: Final = re.compile(r"/scan/([A-Za-z0-9_-]{1,64})/stream")
 
-    Problem for one that it cannot have.
-    """
-    try:
-        overflow = Overflow(query.get("overflow", Overflow.BUFFER.value))
-    except ValueError as error:
-        rules = ", ".join(rule.value for rule in Overflow)
-        raise Problem(422, "bad_option", f"overflow: one of {rules}") from error
-    if "interval_ms" in query:
-        raise Problem(422, "bad_option", "interval_ms: not on this channel")
-    text = query.get("capacity", str(1 if overflow is Overflow.LATEST else CAPACITY))
-    if not (re.fullmatch("[0-9]{1,4}", text) and 1 <= int(text) <= MAX_CAPACITY):
-        raise Problem(422, "bad_option", f"capacity: a number from 1 to {MAX_CAPACITY}")
-    # Without keys of their own, all events of a channel replace each other.
-    key = (lambda event: event.channel) if overflow is Overflow.COALESCE else None
-    return MailboxSpec(
-        int(text),
-        overflow,
-        key,
-        max_bytes=MAX_WAITING,
-        size=lambda event: len(sse_channel_event(event)),
-    )
+_BUSY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n"
+    b"Retry-After: %d\r\n\r\n"
+)
 
 
-class ResponseTransport:
-    """A connection's way out through a response of aiohttp; `closed` ends the handler."""
+def _channels(asked: Sequence[str]) -> list[str]:
+    """The channels that are asked for, each once. Refused when they are too many."""
+    each_once = list(dict.fromkeys(asked))
+    if len(each_once) > CHANNELS:
+        raise Refused("too_many_channels", f"channel: at most {CHANNELS} a connection")
+    return each_once
 
-    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
-        self._request = request
-        self._response = response
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def write(self, data: bytes) -> None:
-        await self._response.write(data)
+def _after(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
+    """The cursor that the client comes with: the header wins."""
+    return headers.get(LAST_EVENT_ID) or query.get("after") or None
 
-    def close(self) -> None:
-        if not self.closed.done():
-            self.closed.set_result(None)
 
-    def abort(self) -> None:
-        if self._request.transport is not None:
-            self._request.transport.abort()
-        self.close()
+def _rule(query: Mapping[str, str]) -> Rule:
+    return rule_asked(query.get("overflow"), query.get("capacity"), query.get("interval_ms"))
+
+
+def _client(transport: asyncio.BaseTransport | None) -> str:
+    """Who is to come back: the address, and the port, for many may share an address."""
+    return "" if transport is None else str(transport.get_extra_info("peername"))
+
+
+def _is_over(found: Found) -> bool:
+    """Whether the client has all of a scan that has ended."""
+    return found.last is not None and found.place.position >= found.last.position
+
+
+def _lines(head: bytes, headers: Mapping[str, str]) -> bytes:
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return head + lines.encode("latin-1") + b"\r\n"
+
+
+HEAD: Final = _lines(b"HTTP/1.1 200 OK\r\n", {**HEADERS, "Connection": "close"})

@@ -9,7 +9,8 @@ page can make them do anything.
 
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
@@ -41,6 +42,7 @@ class Authority(NamedTuple):
     port: int | None
 
     @classmethod
+    @lru_cache(maxsize=256)  # most requests call one name
     def parse(cls, text: str) -> "Authority":
         """ValueError for what is none."""
         found = _AUTHORITY.fullmatch(text)
@@ -105,13 +107,14 @@ class Trust:
     def add_to(self, app: web.Application) -> None:
         """Guard all of *app*; what it raises is for a middleware before it to answer."""
         app.middlewares.append(self.check)
-        app.on_response_prepare.append(self.share)
+        if self._origins:
+            app.on_response_prepare.append(self.share)
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Turn away who calls another server's name, and pages that may not change anything."""
         host = host_of(request)
-        if not self._is_own(host.name):
+        if host.name not in self._names and not self._is_own(host.name):
             raise Problem(
                 421,
                 "wrong_host",
@@ -127,15 +130,37 @@ class Trust:
             return web.Response(status=204, headers=PREFLIGHT)
         return await handler(request)
 
+    def plainly_allows(self, headers: Mapping[str, str], *, upgrade: bool) -> bool:
+        """Whether a GET with these headers (one each, by small-letter name) needs no second look.
+
+        False means nothing: `check` is to judge it.
+        """
+        try:
+            host = Authority.parse(headers["host"])
+        except (KeyError, ValueError):
+            return False
+        if self._origins or host.name not in self._names:
+            return False
+        return not upgrade or not (
+            "sec-fetch-site" in headers or ("origin" in headers and not _is_same(headers, host))
+        )
+
     async def share(self, request: web.Request, response: web.StreamResponse) -> None:
         """Let pages of the listed origins read the answer, whatever it is."""
+        response.headers.extend(self.shared(request))
+
+    def shared(self, request: web.Request) -> dict[str, str]:
+        """The headers that an answer needs for this."""
         if not self._origins:
-            return
-        response.headers.add("Vary", "Origin")
+            return {}
         origin = self._listed(request)
-        if origin is not None:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = EXPOSED
+        if origin is None:
+            return {"Vary": "Origin"}
+        return {
+            "Vary": "Origin",
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": EXPOSED,
+        }
 
     def _is_own(self, name: str) -> bool:
         if name in self._names:
@@ -160,6 +185,11 @@ class Trust:
         """The origin of the request as it names it, if it is one of `--origin`."""
         given = request.headers.getall("Origin", [])
         return given[0] if _origin(given) in self._origins else None
+
+
+def _is_same(headers: Mapping[str, str], host: Authority) -> bool:
+    origin = _origin([headers["origin"]])
+    return origin is not None and origin.is_at(host)
 
 
 def host_of(request: web.Request) -> Authority:

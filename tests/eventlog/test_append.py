@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from eco_actor.eventlog import (
     Write,
 )
 from eco_actor.eventlog.store import Appended
+from tests.eventlog.gate import Gate
 
 MakeStore = Callable[..., SqliteStore]
 
@@ -35,29 +35,6 @@ def draft(n: object, channel: str = "app:a") -> Draft:
     return Draft(channel, {"n": n}, at_ms=1)
 
 
-class Gate:
-    """Holds the writer up in its first statement, and counts its transactions."""
-
-    def __init__(self, store: SqliteStore) -> None:
-        self._open = threading.Event()
-        self._entered = threading.Event()
-        self.statements: list[str] = []
-        assert store._database is not None
-        store._database.connection.set_trace_callback(self._trace)
-
-    def _trace(self, sql: str) -> None:
-        self.statements.append(sql.split()[0])
-        self._entered.set()
-        assert self._open.wait(30)
-
-    async def held(self) -> None:
-        """Wait until the writer is held up: what is appended now will gather."""
-        assert await asyncio.to_thread(self._entered.wait, 30)
-
-    def open(self) -> None:
-        self._open.set()
-
-
 async def test_positions_have_no_holes_and_follow_the_order_of_commits(
     make_store: MakeStore,
 ) -> None:
@@ -65,7 +42,7 @@ async def test_positions_have_no_holes_and_follow_the_order_of_commits(
     store = make_store()
     offered: list[int] = []
     settled: list[list[Event]] = []
-    await store.open(lambda events: offered.extend(event.position for event in events))
+    await store.open(lambda events, _=1: offered.extend(event.position for event in events))
 
     async def publish(n: int) -> None:
         for m in range(5):
@@ -123,7 +100,7 @@ async def test_an_event_is_offered_once_others_can_read_it(
     store = SqliteStore(path, Durability.FULL)
     seen: list[int] = []
 
-    def offer(events: Sequence[Event]) -> None:
+    def offer(events: Sequence[Event], appends: int = 1, /) -> None:
         (last,) = reader.execute("SELECT max(position) FROM events").fetchone()
         assert last >= events[-1].position
         seen.extend(event.position for event in events)
@@ -147,7 +124,7 @@ async def test_all_events_of_a_batch_are_offered_before_anybody_is_told(
     def note(what: str) -> Appended:
         return lambda events, error: diary.append((what, [event.position for event in events]))
 
-    await store.open(lambda events: note("offered")(events, None))
+    await store.open(lambda events, _=1: note("offered")(events, None))
     gate = Gate(store)
     store.append([draft("slow")])
     await gate.held()
@@ -255,7 +232,7 @@ async def test_close_writes_and_tells_what_waits(make_store: MakeStore) -> None:
     """All that was appended is committed and told before `close` returns; then it is refused."""
     store = make_store()
     told: list[int] = []
-    await store.open(lambda events: None)
+    await store.open(lambda events, _=1: None)
     for n in range(700):
         store.append([draft(n)], done=lambda events, error: told.append(events[0].position))
     await store.close()
@@ -273,7 +250,7 @@ async def test_what_follows_an_append_may_fail_without_harm(
     """A `done` that raises is logged; those of the same batch are still called."""
     store = make_store()
     told: list[str] = []
-    await store.open(lambda events: None)
+    await store.open(lambda events, _=1: None)
 
     def boom(events: Any, error: Any) -> None:
         raise ValueError("boom")

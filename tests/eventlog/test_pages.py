@@ -81,41 +81,55 @@ async def test_an_event_reads_back_as_it_was_written(make_store: MakeStore) -> N
     await log.close()
 
 
-@given(
-    st.lists(st.sampled_from(CHANNELS), max_size=40),
-    st.integers(1, 12),
-    st.integers(0, 5),
-    st.booleans(),
-)
+ORDERS = st.lists(st.tuples(st.sampled_from(CHANNELS), st.integers(0, 5)), max_size=40)
+
+
+@given(ORDERS, st.integers(1, 12), st.integers(0, 30), st.integers(0, 5), st.booleans())
 def test_recent_answers_all_or_nothing(
-    order: list[str], capacity: int, before: int, opening: bool
+    order: list[tuple[str, int]], capacity: int, max_bytes: int, before: int, opening: bool
 ) -> None:
     """Against the whole list: an answer is every event behind the position, or it is None.
 
-    It is not None for a channel that was opened and not yet pushed out, nor for what lies behind
-    the oldest event kept.
+    It is not None for channels that were opened and not yet pushed out, nor for what lies behind
+    the oldest event kept; and what is kept is the most that the bounds allow.
     """
-    recent = Recent(capacity)
+    recent = Recent(capacity, max_bytes)
     everything: list[Event] = []
-    for n, channel in enumerate(order):
-        first = opening and channel not in order[:n]
-        event = Event(draft(n, channel, opens=first), before + n + 1, "e")
+    opened: set[str] = set()
+    for n, (channel, size) in enumerate(order):
+        first = opening and channel not in opened
+        opened.add(channel)
+        event = Event(draft(n, channel, opens=first), before + n + 1, "e", size)
         everything.append(event)
         recent.add(event)
     kept = everything[-capacity:]
-    assert len(recent) == len(kept)
-    for channel in CHANNELS:
-        mine = [event for event in everything if event.channel == channel]
-        # What was there before this memory began can be of any channel that it did not open.
-        incomplete = not (mine and mine[0].opens)
+    while sum(event.size for event in kept) > max_bytes:
+        kept.pop(0)
+    assert (len(recent), recent.size) == (len(kept), sum(event.size for event in kept))
+    floor = everything[-1].position - len(kept) if everything else before + len(order) + 2
+    for channels in ((), *((c,) for c in CHANNELS), CHANNELS[:2], (*CHANNELS, CHANNELS[0])):
         for position in range(before + len(order) + 2):
-            found = recent.after(channel, position)
-            known = bool(kept) and position >= kept[0].position - 1
-            whole = bool(mine) and mine[0] in kept and mine[0].opens
+            found = recent.after(channels, position)
+            mine = [event for event in everything if event.channel in channels]
             if found is not None:
                 assert found == [event for event in mine if event.position > position]
-                assert not (incomplete and position < before)
-            assert (found is not None) == (known or whole)
+            # What was there before this memory began can be of any channel that it did not open.
+            whole = all(any(e.opens for e in kept if e.channel == c) for c in channels)
+            assert (found is not None) == (position >= floor or whole)
+
+
+async def test_a_page_of_several_channels_comes_from_memory_when_it_can(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In position order, within the limit, without asking the store."""
+    log = await filled(make_store(), "abacbacbb")
+    with monkeypatch.context() as patched:
+        patched.delattr(SqliteStore, "page")
+        page = await log.page(["app:c", "app:a"], 1, 3)
+        assert ([event.position for event in page.events], page.upto) == ([3, 4, 6], 6)
+        page = await log.page(["app:a", "app:b", "app:a"], 5)
+        assert ([event.position for event in page.events], page.upto) == ([6, 8, 9], 9)
+    await log.close()
 
 
 async def test_a_page_comes_from_the_store_when_memory_is_not_enough(

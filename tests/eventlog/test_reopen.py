@@ -16,11 +16,13 @@ from eco_actor.eventlog import (
     Durability,
     Event,
     EventLog,
+    Place,
     Resume,
     SqliteStore,
     StoreError,
 )
-from eco_actor.eventlog.database import VERSION, Database, Item
+from eco_actor.eventlog.database import Database, Item
+from eco_actor.eventlog.schema import VERSION
 
 MakeStore = Callable[..., SqliteStore]
 
@@ -106,7 +108,7 @@ async def test_a_log_in_memory_has_an_epoch_of_its_own_each_time() -> None:
     cursor = str(first.cursor(2))
     await first.close()
     second = await opened(SqliteStore(None, Durability.OFF), events=3)
-    assert second.resume(cursor) == (Resume.RESET, 0)
+    assert second.resume("app:a", cursor, 3).resume is Resume.RESET
     await second.close()
 
 
@@ -149,7 +151,10 @@ async def test_a_cursor_is_good_up_to_the_end_of_its_epoch(
     old = await asyncio.to_thread(crash_with, path, Durability.NORMAL, 2)
     log = await opened(SqliteStore(path, Durability.NORMAL), events=3)
     new = log.cursor(0).epoch
-    assert log.resume(text and text.format(old=old, new=new)) == (verdict, position)
+    place = log.resume("app:a", text and text.format(old=old, new=new), 0)
+    begin = log.cursor(0)
+    missing = (begin, begin) if verdict is Resume.RESET else None
+    assert place == Place(verdict, position, missing)
     await log.close()
 
 
@@ -157,17 +162,17 @@ async def test_the_cursor_of_every_event_shown_is_good(make_store: MakeStore) ->
     """Offered or paged, an event's cursor resumes behind it, whatever was appended meanwhile."""
     log = EventLog(make_store())
     await log.open()
-    verdicts: list[tuple[Resume, int]] = []
+    places: list[Place] = []
 
     class Watcher:
         def offer(self, event: Event) -> None:
-            verdicts.append(log.resume(str(event.cursor)))
+            places.append(log.resume("app:a", str(event.cursor), 0))
 
     log.subscribe("app:a", Watcher())
     await asyncio.gather(*(log.commit([draft(n)]) for n in range(20)))
     page = await log.store.page(["app:a"], 0, 100)
-    verdicts.extend(log.resume(str(event.cursor)) for event in page.events)
-    assert verdicts == [(Resume.RECOVERED, n) for n in range(1, 21)] * 2
+    places.extend(log.resume("app:a", str(event.cursor), 0) for event in page.events)
+    assert places == [Place(Resume.RECOVERED, n) for n in range(1, 21)] * 2
     await log.close()
 
 

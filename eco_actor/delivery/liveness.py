@@ -1,0 +1,137 @@
+"""Who has been silent, and who does not read: looked at once a second, by one actor for all.
+
+A timer for each connection would cost more than the connection. Each is in the slot of the second
+in which it is due; those that cannot be written to are looked at every second.
+"""
+
+import logging
+from typing import Any, Final, Protocol
+
+from eco_actor.runtime import Actor, MailboxSpec
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT: Final = 15.0
+"""Seconds of silence after which an SSE client is shown that the connection lives."""
+
+PATIENCE: Final = 20.0
+"""Seconds without a byte of progress after which a client that does not read is dropped."""
+
+AGE: Final = 60.0
+"""Seconds that one write may take altogether: a client that reads a byte now and then goes, too."""
+
+TICK: Final = 1.0
+
+SLOTS: Final = 64
+"""Seconds that the wheel reaches ahead."""
+
+
+class Beating(Protocol):
+    """A connection, as it is looked after here."""
+
+    slot: int
+    """Where it is in the wheel; below 0 when nowhere."""
+
+    def beat(self, now: float) -> float:
+        """It is due; returns when to look again."""
+
+    def unsent(self) -> int:
+        """Bytes that its client has not acknowledged."""
+
+    def give_up(self, why: str) -> None:
+        """Its client does not read: drop it."""
+
+
+class Stuck:
+    """A client that cannot be written to, since when, and how it goes on."""
+
+    __slots__ = ("left", "moved", "since")
+
+    def __init__(self, now: float, left: int) -> None:
+        self.since = self.moved = now
+        self.left = left
+
+    def verdict(self, now: float, left: int) -> str | None:
+        """Why it is to be given up, with *left* bytes unsent: "progress", "age", or None."""
+        if left < self.left:
+            self.left, self.moved = left, now
+        if now - self.moved >= PATIENCE:
+            return "progress"
+        return "age" if now - self.since >= AGE else None
+
+
+class Wheel:
+    """Connections by the second in which they are due. Times are of the loop's clock."""
+
+    def __init__(self) -> None:
+        self._slots: list[dict[Beating, None]] = [{} for _ in range(SLOTS)]
+        self._stuck: dict[Beating, Stuck] = {}
+        self._turned: int | None = None  # the last second that was looked at
+
+    def __len__(self) -> int:
+        return sum(map(len, self._slots))
+
+    @property
+    def stuck(self) -> int:
+        """How many cannot be written to now."""
+        return len(self._stuck)
+
+    def put(self, who: Beating, due: float) -> None:
+        """Look at *who* when *due*, which is less than SLOTS seconds away, and not before."""
+        if who.slot >= 0:
+            self._slots[who.slot].pop(who, None)
+        who.slot = int(due) % SLOTS
+        self._slots[who.slot][who] = None
+
+    def remove(self, who: Beating) -> None:
+        """Nothing more of *who*; harmless when repeated."""
+        if who.slot >= 0:
+            self._slots[who.slot].pop(who, None)
+            who.slot = -1
+        self._stuck.pop(who, None)
+
+    def block(self, who: Beating, now: float) -> None:
+        """*who* cannot be written to from *now* on."""
+        if who not in self._stuck:
+            self._stuck[who] = Stuck(now, who.unsent())
+
+    def unblock(self, who: Beating) -> None:
+        """It can be again; harmless when it could."""
+        self._stuck.pop(who, None)
+
+    def turn(self, now: float) -> None:
+        """Look at all that are due by *now*, and at all that are stuck."""
+        second = int(now)
+        last = second - 1 if self._turned is None else self._turned
+        self._turned = second
+        for each in range(max(last + 1, second - SLOTS + 1), second + 1):
+            slot = self._slots[each % SLOTS]
+            due = list(slot)
+            slot.clear()
+            for who in due:
+                who.slot = -1
+                try:
+                    self.put(who, max(who.beat(now), now + TICK))
+                except Exception:
+                    log.exception("%r: a heartbeat failed", who)
+        for who, stuck in list(self._stuck.items()):
+            why = stuck.verdict(now, who.unsent())
+            if why is not None:
+                self._stuck.pop(who, None)
+                who.give_up(why)
+
+
+class Liveness(Actor[Any]):
+    """Turns the wheel, once a second."""
+
+    mailbox = MailboxSpec(1)
+
+    def __init__(self, wheel: Wheel) -> None:
+        self._wheel = wheel
+
+    def init(self) -> None:
+        self.start_timer("tick", TICK, None)
+
+    def handle(self, message: None) -> None:
+        self.start_timer("tick", TICK, None)
+        self._wheel.turn(self.now())

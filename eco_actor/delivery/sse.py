@@ -1,0 +1,88 @@
+"""A connection that is told in Server-Sent Events."""
+
+import asyncio
+from functools import lru_cache
+from typing import ClassVar, Final
+
+from eco_actor.delivery.connection import RETRY_MS, Connection, Delivery, Wanted
+from eco_actor.delivery.frames import COMMENT, Bye, Format, sse_bye, sse_control, sse_retry
+from eco_actor.delivery.liveness import HEARTBEAT, TICK
+from eco_actor.delivery.rule import Rule
+from eco_actor.delivery.subscription import missing
+from eco_actor.eventlog import Cursor, Resume
+
+WORST: Final = (Resume.RESET, Resume.PARTIAL, Resume.RECOVERED, Resume.FRESH)
+"""Of several channels' verdicts the first of these is told."""
+
+
+@lru_cache(maxsize=256)
+def _open(begins: Cursor, verdict: Resume, rule: Rule) -> bytes:
+    """The first control event; many clients that come at one time are told the same."""
+    told = {
+        "cursor": str(begins),
+        "resume": verdict.value,
+        "overflow": rule.overflow.value,
+        "capacity": rule.capacity,
+    }
+    return sse_retry(RETRY_MS) + sse_control("open", told, begins)
+
+
+class SseConnection(Connection):
+    """Its `head`, status line and headers, was made by whoever knew the request."""
+
+    __slots__ = ("_doubts", "head")
+
+    rhythm: ClassVar[float] = HEARTBEAT
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        paused: bool,
+        delivery: Delivery,
+        format: Format,
+        wanted: Wanted,
+        head: bytes,
+    ) -> None:
+        super().__init__(transport, paused, delivery, format, delivery.traffic.sse, wanted)
+        self.head = head
+        self._doubts = 0  # times left to ask whether anybody reads
+
+    def opening(self) -> bytes:
+        head, self.head = self.head, b""
+        first, *others = self.subscriptions
+        position, verdict = first.position, first.resume
+        for each in others:
+            position = min(position, each.position)
+            verdict = min(verdict, each.resume, key=WORST.index)
+        begins = self.delivery.log.cursor(position)
+        gaps = [gap for found, _ in self.wanted if (gap := missing(found)) is not None]
+        frames = [self.format.gap(gap, begins) for gap in gaps]
+        return head + _open(begins, verdict, first.rule) + b"".join(frames)
+
+    def farewell(self, bye: Bye, retry_ms: int) -> bytes:
+        return sse_bye(bye, retry_ms)
+
+    def beat(self, now: float) -> float:
+        """Break the silence, if there is one."""
+        if self.paused:
+            return now + HEARTBEAT
+        if self._doubts:
+            self._doubts -= 1
+            self.send(COMMENT)
+            return now + TICK
+        cohort = self._cohort
+        wrote = self.wrote if cohort is None else max(self.wrote, cohort.flushed_at)
+        if now - wrote >= HEARTBEAT:
+            self.traffic.heartbeats += 1
+            self.send(COMMENT)
+            wrote = now
+        return wrote + HEARTBEAT
+
+    def eof_received(self) -> bool:
+        """A client that only sends no more is still served; one that is gone answers a write with
+        a reset, which the write after that finds."""
+        if self._ended is None:
+            self._doubts = 2
+            self.delivery.wheel.put(self, self.now() + TICK)
+            self.send(COMMENT)
+        return True

@@ -1,0 +1,330 @@
+"""A connection that is told in messages of a WebSocket, and takes commands."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from eco_actor.delivery.commands import (
+    BadCommand,
+    Command,
+    Ping,
+    Publish,
+    Subscribe,
+    Unreadable,
+    Unsubscribe,
+    read_command,
+)
+from eco_actor.delivery.connection import Connection, Delivery, Wanted
+from eco_actor.delivery.directory import Found
+from eco_actor.delivery.frames import Bye, MessageFormat
+from eco_actor.delivery.publisher import Publisher
+from eco_actor.delivery.rule import Refused, Rule
+from eco_actor.delivery.subscription import missing
+from eco_actor.delivery.traffic import GONE, PONG
+from eco_actor.delivery.ws_frames import Closing, Inbound, Message, Pong
+from eco_actor.eventlog import Cursor, StoreError
+
+PING_S: Final = 25.0
+"""Seconds from one ping to the next."""
+
+PONG_S: Final = 10.0
+"""Seconds in which a ping is answered."""
+
+CHANNELS: Final = 100
+"""Channels of one connection."""
+
+REFUSALS: Final = 100
+"""Subscriptions beyond CHANNELS that are answered, before the connection is ended for them."""
+
+COMMANDS: Final = 64
+"""Commands that wait; with more, no more is read."""
+
+PUBLISHING: Final = 64
+"""Events of one client that wait to be written; with more, no more is read."""
+
+COMPLETE_S: Final = 2.0
+"""Seconds in which a client may subscribe to more after its last channel has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a read has brought."""
+
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a subscription begins, or why there is none."""
+
+    command: Subscribe
+    rule: Rule
+    found: Found | Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Time is over for more subscriptions."""
+
+
+class WebSocketConnection(Connection):
+    """Its `head` is the answer to the handshake. *publisher* is there if it may publish."""
+
+    __slots__ = (
+        "_commands",
+        "_inbound",
+        "_interactive",
+        "_pinged",
+        "_placing",
+        "_publishing",
+        "_refusals",
+        "_still",
+        "_unread",
+        "head",
+        "publisher",
+    )
+
+    format: MessageFormat
+    rhythm: ClassVar[float] = PING_S
+    ordered: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        paused: bool,
+        delivery: Delivery,
+        format: MessageFormat,
+        wanted: Wanted,
+        head: bytes,
+        publisher: Publisher | None,
+    ) -> None:
+        super().__init__(transport, paused, delivery, format, delivery.traffic.websocket, wanted)
+        self.head = head
+        self.publisher = publisher
+        self._inbound = Inbound()
+        self._commands: deque[Message] | None = None
+        self._unread = 0  # reads that are on their way to the handler
+        self._still = False  # nothing is read for the time being
+        self._placing = False  # a subscription is looked up
+        self._publishing = 0  # events that wait to be written
+        self._refusals = 0
+        self._interactive = False  # it has asked for a channel itself
+        self._pinged = 0.0  # when, while the answer is awaited
+
+    # ---- what is said
+
+    def opening(self) -> bytes:
+        head, self.head = self.head, b""
+        return head + b"".join(self._subscribed(None, found) for found, _ in self.wanted)
+
+    def _subscribed(self, id: object, found: Found) -> bytes:
+        cursor = self.delivery.log.cursor(found.place.position)
+        told = {
+            "op": "subscribed",
+            "id": id,
+            "channel": found.channel,
+            "cursor": str(cursor),
+            "resume": found.place.resume.value,
+        }
+        gap = missing(found)
+        lost = b"" if gap is None else self.format.gap(gap, cursor)
+        return self.format.message(told) + lost
+
+    def farewell(self, bye: Bye, retry_ms: int) -> bytes:
+        if self._inbound.closed:
+            return b""
+        told = self.format.message({"op": "bye", **bye.told(retry_ms)})
+        return told + self._inbound.close(bye.close_code, bye.code)
+
+    def answer(self, op: str, id: object, **told: Any) -> None:
+        """Reply to a command."""
+        if not (self._ended or self._inbound.closed):
+            self.send(self.format.message({"op": op, "id": id, **told}))
+
+    def error(self, id: object, code: str, detail: str) -> None:
+        """Tell what is wrong with a command; the connection goes on."""
+        self.answer("error", id, code=code, detail=detail)
+
+    def beat(self, now: float) -> float:
+        """Ask whether the client is there, and drop it if it did not answer."""
+        if self.paused or self._still:
+            self._pinged = 0.0  # it cannot have got one; that it does not read has its own end
+            return now + PONG_S
+        if self._pinged:
+            if now - self._pinged >= PONG_S:
+                self.give_up(PONG)
+            return now + PONG_S
+        if self._inbound.closed:
+            return now + PING_S
+        self._pinged = now
+        self.traffic.pings += 1
+        self.send(self._inbound.ping(b"eco"))
+        return now + PONG_S
+
+    def _finish(self) -> bytes:
+        if self._interactive and not self.subscriptions:
+            self.start_timer("complete", COMPLETE_S, Complete())
+            return b""
+        return super()._finish()
+
+    # ---- what is heard
+
+    def data_received(self, data: bytes) -> None:
+        inbound = self._inbound
+        messages = inbound.receive(data)
+        self.send(inbound.to_send())
+        if any(type(each) is Pong for each in messages):
+            self._ponged()
+        if messages and self._ended is None:
+            self._unread += 1
+            self.ref.tell(Received(messages))
+        self._read_on()
+
+    def _ponged(self) -> None:
+        if self._pinged:
+            self.delivery.wheel.put(self, self._pinged + PING_S)
+            self._pinged = 0.0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inbound.eof()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:
+        self._inbound.eof()
+        return False
+
+    def _read_on(self) -> None:
+        """Read, or do not: as long as it does not read itself, and has enough to do."""
+        still = self.paused or self._publishing >= PUBLISHING or self._unread >= COMMANDS
+        still = still or len(self._commands or ()) >= COMMANDS
+        if still == self._still or self.lost or self.transport.is_closing():
+            return
+        self._still = still
+        if still:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._read_on()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._read_on()
+
+    def received(self, message: Any) -> None:
+        match message:
+            case Received(messages):
+                self._unread -= 1
+                if self._commands is None:
+                    self._commands = deque()
+                self._commands.extend(messages)
+            case Placed(command, rule, found):
+                self._placing = False
+                self._place(command, rule, found)
+            case Complete() if not self.subscriptions:
+                self.end(Bye.COMPLETE)
+        self._work()
+
+    def _work(self) -> None:
+        """Do what was commanded, one after the other."""
+        commands = self._commands
+        while commands and not self._placing and self._ended is None:
+            self._obey(commands.popleft())
+        if not commands:
+            self._commands = None
+        self._read_on()
+
+    def _obey(self, message: Message) -> None:
+        match message:
+            case Pong():
+                pass  # it has been heard already
+            case Closing():
+                self._ended = GONE
+                self.transport.close()
+                self.stop()
+            case _:
+                try:
+                    self._command(read_command(message, self.format))
+                except Unreadable as error:
+                    self._ended = "error"
+                    self.send(self._inbound.close(error.close_code, str(error)))
+                    self.stop()
+                except BadCommand as error:
+                    self.error(error.id, error.code, str(error))
+                except Refused as error:
+                    self.error(getattr(error, "id", None), error.code, error.detail)
+
+    def _command(self, command: Command) -> None:
+        match command:
+            case Subscribe():
+                self._subscribe(command)
+            case Unsubscribe(id, channel):
+                if self.unsubscribe(channel):
+                    self.answer("unsubscribed", id, channel=channel)
+                else:
+                    self.error(id, "not_subscribed", f"{channel}: it is not subscribed to")
+            case Publish():
+                self._publish(command)
+            case Ping(id):
+                self.answer("pong", id)
+
+    def _subscribe(self, command: Subscribe) -> None:
+        self._interactive = True
+        if len(self.subscriptions) >= CHANNELS:
+            self._refusals += 1
+            self.error(command.id, "too_many_channels", f"{CHANNELS} channels a connection")
+            if self._refusals > REFUSALS:
+                self.end(Bye.TOO_MANY)
+            return
+        if any(each.channel == command.channel for each in self.subscriptions):
+            self.error(command.id, "already_subscribed", f"{command.channel}: it is already")
+            return
+        try:
+            rule = command.rule()
+        except Refused as error:
+            self.error(command.id, error.code, error.detail)
+            return
+        self._placing = True
+        self.pipe(
+            self.delivery.directory.place(command.channel, command.after),
+            lambda found: Placed(command, rule, found),
+            lambda error: Placed(command, rule, error),
+        )
+
+    def _place(self, command: Subscribe, rule: Rule, found: Found | Exception) -> None:
+        match found:
+            case Found():
+                self.send(self._subscribed(command.id, found))
+                self.subscribe(found, rule)
+            case Refused(code=code, detail=detail):
+                self.error(command.id, code, detail)
+            case StoreError(reason=reason):
+                self.error(command.id, "storage", reason)
+            case _:
+                raise found
+
+    def _publish(self, command: Publish) -> None:
+        if self.publisher is None:
+            self.error(command.id, "operator_only", "publishing takes the operator's token")
+            return
+        self._publishing += 1
+
+        def done(cursor: Cursor | None, error: Refused | StoreError | None) -> None:
+            self._publishing -= 1
+            match error:
+                case None:
+                    told = None if cursor is None else str(cursor)
+                    self.answer("published", command.id, cursor=told)
+                case Refused(code=code, detail=detail):
+                    self.error(command.id, code, detail)
+                case StoreError(reason=reason):
+                    self.error(command.id, "storage", reason)
+            self._read_on()
+
+        self.publisher.publish(
+            command.channel, command.data, command.key, transient=command.transient, done=done
+        )

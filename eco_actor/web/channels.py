@@ -1,0 +1,248 @@
+"""`POST /channels/{channel}/events`: publishing, for the operator alone."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from aiohttp import web
+
+from eco_actor.delivery.directory import Directory
+from eco_actor.delivery.rule import Refused
+from eco_actor.delivery.traffic import Traffic
+from eco_actor.eventlog import Draft, Event, EventLog, StoreError
+from eco_actor.web.accepted import Accepted
+from eco_actor.web.idempotency import HEADER, Claim, Idempotency, Stored, fingerprint, key_asked
+from eco_actor.web.operator import Operator
+from eco_actor.web.problems import Problem
+from eco_actor.web.requests import UPLOAD_S, plain_body
+
+MAX_EVENT: Final = 64 * 1024
+"""Bytes of an event as it is sent."""
+
+MAX_DEPTH: Final = 128
+"""Objects and lists in one another: what can be read must be writable again, on any transport."""
+
+MAX_KEY: Final = 128
+
+SCOPE: Final = "publish"
+"""Of the idempotency keys."""
+
+NOT_LOGGED: Final = b'{"cursor":null}'
+
+STATUSES: Final = {
+    "unknown_task": 404,
+    "unknown_channel": 404,
+    "not_publishable": 403,
+    "slow_consumer": 409,
+}
+
+_decode: Final = msgspec.json.Decoder().decode
+_packed: Final = msgspec.msgpack.Encoder().encode
+_canonical: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class Asked(NamedTuple):
+    """The options of a publish."""
+
+    transient: bool = False
+    key: str | None = None
+
+
+COMMON: Final = {"": Asked(), "transient=1": Asked(transient=True), "transient=0": Asked()}
+"""Queries that need no parsing."""
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class ChannelRoutes:
+    """Publishing to the channels of *directory*."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        directory: Directory,
+        operator: Operator,
+        idempotency: Idempotency,
+        traffic: Traffic,
+        now_ms: Callable[[], int] = wall_ms,
+    ) -> None:
+        self._log = log
+        self._directory = directory
+        self._operator = operator
+        self._idempotency = idempotency
+        self._traffic = traffic
+        self._now_ms = now_ms
+
+    def add_to(self, app: web.Application) -> None:
+        publish = self._operator.only(self.publish)
+        app.router.add_post("/channels/{channel}/events", publish)
+
+    async def publish(self, request: web.Request) -> web.StreamResponse:
+        """202 with the event's cursor once it is as durable as promised; null when transient."""
+        channel = request.match_info["channel"]
+        try:
+            self._directory.publishable(channel)
+        except Refused as refused:
+            raise problem_of(refused) from refused
+        asked = COMMON.get(request.rel_url.raw_query_string) or _asked(request)
+        plain_body(request)
+        content = request.content
+        # Most are here already: then there is nothing to wait for, and no timer to set.
+        body = content.read_nowait() if content.is_eof() else await _arriving(content)
+        data = _event(body)
+        draft = Draft(channel, data, self._now_ms(), key=asked.key, transient=asked.transient)
+        if HEADER in request.headers:
+            return await self._publish_once(request, draft)
+        if asked.transient:
+            self._log.show(draft)
+            self._traffic.published_transient += 1
+            return Accepted(NOT_LOGGED)
+        (event,) = await self._log.commit((draft,))
+        self._traffic.published_durable += 1
+        return Accepted(_told(event))
+
+    async def _publish_once(self, request: web.Request, draft: Draft) -> web.Response:
+        """Publish, unless a request with this key did so before; then its answer."""
+        key = key_asked(request)
+        assert key is not None
+        mine = _canonical([draft.channel, draft.key, draft.transient, draft.data])
+        claim = await self._idempotency.claim(SCOPE, key, fingerprint([mine]))
+        if claim.begun is not None:
+            await self._complete(claim, draft)
+        elif claim.answer is None:
+            await self._accept(claim, draft)
+        assert claim.answer is not None
+        return claim.answer.response()
+
+    async def _accept(self, claim: Claim, draft: Draft) -> None:
+        """Append the event with the row of its key; the claim knows the answer then. StoreError."""
+        settled: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
+
+        def done(events: Sequence[Event], error: StoreError | None) -> None:
+            # Here, and not behind the future: the request may have been given up.
+            if error is not None:
+                claim.release()
+            elif draft.transient:
+                self._traffic.published_transient += 1
+                claim.settle(Stored(202, NOT_LOGGED), written=True)
+            else:
+                self._traffic.published_durable += 1
+                claim.settle(Stored(202, _told(events[0])))
+            if not settled.done():
+                settled.set_result(error)
+
+        body = NOT_LOGGED if draft.transient else None
+        try:
+            self._log.append([draft], claim.rows(draft.at_ms, self._log.head, 202, body), done)
+        except BaseException:
+            claim.release()
+            raise
+        error = await settled
+        if error is not None:
+            raise error
+
+    async def _complete(self, claim: Claim, draft: Draft) -> None:
+        """A crash came between the event and the note of its cursor: look for it. StoreError."""
+        begun = claim.begun
+        assert begun is not None
+        try:
+            cursor = self._log.cursor(begun.head)  # it was trimmed meanwhile, if it is not found
+            position, more = begun.head, True
+            while more:
+                page = await self._log.page([draft.channel], position)
+                for event in page.events:
+                    if event.at_ms == begun.at_ms and event.data == draft.data and event.cursor:
+                        cursor, more = event.cursor, False
+                        break
+                more = more and page.upto > position and bool(page.events)
+                position = page.upto
+        except BaseException:
+            claim.release()
+            raise
+        claim.settle(Stored(begun.status, b'{"cursor":"%s"}' % str(cursor).encode()))
+
+
+def problem_of(refused: Refused) -> Problem:
+    """What a client is answered that was refused."""
+    return Problem(STATUSES.get(refused.code, 422), refused.code, refused.detail)
+
+
+def _told(event: Event) -> bytes:
+    return b'{"cursor":"%s"}' % str(event.cursor).encode()
+
+
+def _asked(request: web.Request) -> Asked:
+    """The options in the query. Problem for one that there is not, or that is there twice."""
+    query = request.query
+    wrong = sorted({name for name in query if name not in ("transient", "key")})
+    if wrong:
+        raise Problem(422, "bad_option", f"{', '.join(wrong)[:200]}: transient and key are options")
+    twice = sorted({name for name in query if len(query.getall(name)) > 1})
+    if twice:
+        raise Problem(422, "bad_option", f"{', '.join(twice)}: given more than once")
+    transient, key = query.get("transient", "0"), query.get("key")
+    if transient not in ("0", "1"):
+        raise Problem(422, "bad_option", "transient: 1, or 0")
+    if key is not None and not 1 <= len(key) <= MAX_KEY:
+        raise Problem(422, "bad_option", f"key: 1 to {MAX_KEY} characters")
+    return Asked(transient == "1", key)
+
+
+async def _arriving(content: Any) -> bytes:
+    """A body that is not here yet. Problem, when it does not come as it should."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(UPLOAD_S):
+            while part := await content.readany():
+                body += part
+                if len(body) > MAX_EVENT:
+                    break
+    except web.RequestPayloadError as error:
+        raise Problem(400, "bad_body", f"the body cannot be read: {error}") from error
+    except TimeoutError as error:
+        raise Problem(408, "too_slow", f"the body took longer than {UPLOAD_S:g} s") from error
+    return bytes(body)
+
+
+def _event(body: bytes) -> dict[str, Any]:
+    """The event's data. Problem for what is none, or could not go out on every transport."""
+    if len(body) > MAX_EVENT:
+        raise Problem(413, "too_large", f"an event has at most {MAX_EVENT} bytes")
+    try:
+        data = _decode(body)
+        if type(data) is dict:
+            _packed(data)  # takes whole numbers up to 64 bits, as every msgpack
+            if body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+                _check_depth(data)
+            return data
+    except msgspec.ValidationError as error:
+        raise Problem(422, "bad_body", f"a number is too large: {error}") from error
+    except OverflowError as error:
+        detail = "a whole number in the event needs more than 64 bits"
+        raise Problem(422, "bad_body", detail) from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Problem(400, "bad_json", "the body is not JSON") from error
+    raise Problem(422, "bad_body", "an event is a JSON object")
+
+
+def _check_depth(data: dict[str, Any]) -> None:
+    level: list[Any] = [data]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for each in level:
+            values = each.values() if isinstance(each, dict) else each
+            below += (value for value in values if isinstance(value, dict | list))
+        if not below:
+            return
+        level = below
+    raise _too_deep()
+
+
+def _too_deep() -> Problem:
+    return Problem(422, "bad_body", f"an event has at most {MAX_DEPTH} levels of objects and lists")

@@ -1,0 +1,345 @@
+"""One client a transport, all with the same face, each on a socket that is read only when asked.
+
+So a client can stall, leave in mid-stream and come back, on another transport too.
+"""
+
+import asyncio
+import codecs
+import json
+import socket
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+from urllib.parse import quote, urlencode, urlsplit
+
+from tests.web.handed_over import RESET
+
+LONG_S: Final = 20.0  # whatever takes longer will never come
+SMALL: Final = 32 * 1024
+"""Bytes a stalled client's kernel takes."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event. Its cursor is None when it is transient."""
+
+    channel: str
+    cursor: str | None
+    data: Any
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A gap."""
+
+    channel: str
+    begin: str
+    end: str
+    dropped: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Bye:
+    """The last word. `status` is what the transport itself ended with, where it has such a code."""
+
+    code: str
+    reconnect: bool
+    retry_ms: int | None
+    status: int | None = None
+
+
+Item = Told | Lost | Bye | None
+"""None: it ended without a word."""
+
+
+class Declined(Exception):
+    """It was not opened."""
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        super().__init__(f"{status}: {body[:300]!r}")
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    @property
+    def code(self) -> Any:
+        """The code of the problem; None when there is none."""
+        return json.loads(self.body)["code"] if self.body else None
+
+
+class Wire:
+    """A connected socket. Ends read as b"", be they orderly or resets."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self.was_reset = False
+
+    @classmethod
+    async def to(cls, url: str, *, small: bool = False) -> "Wire":
+        address = urlsplit(url)
+        assert address.hostname is not None
+        made = socket.socket()
+        made.setblocking(False)
+        if small:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL)
+        place = (address.hostname, address.port)
+        async with asyncio.timeout(LONG_S):
+            await asyncio.get_running_loop().sock_connect(made, place)
+        return cls(made)
+
+    async def send(self, data: bytes) -> None:
+        async with asyncio.timeout(LONG_S):
+            await asyncio.get_running_loop().sock_sendall(self.socket, data)
+
+    async def receive(self, most: int = 65536) -> bytes:
+        async with asyncio.timeout(LONG_S):
+            try:
+                return await asyncio.get_running_loop().sock_recv(self.socket, most)
+            except ConnectionError:
+                self.was_reset = True
+                return b""
+
+    async def answered(self) -> tuple[int, dict[str, str], bytes]:
+        """The head of an answer: status, headers with small names, and what came behind it."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = await self.receive(4096)
+            assert part, f"the end came within the head: {data!r}"
+            data += part
+        head, _, rest = data.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        headers = {name.lower(): value.strip() for name, _, value in pairs}
+        return int(status.split()[1]), headers, rest
+
+    async def body(self, headers: Mapping[str, str], begun: bytes) -> bytes:
+        """All of a body that tells its length, or ends with the connection."""
+        told = headers.get("content-length")
+        while told is None or len(begun) < int(told):
+            part = await self.receive()
+            if not part:
+                break
+            begun += part
+        return begun
+
+    def half_close(self) -> None:
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.socket.close()
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+def head_of(url: str, path: str, headers: Mapping[str, str]) -> bytes:
+    given = {"Host": urlsplit(url).netloc, **headers}
+    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
+    return "".join(f"{line}\r\n" for line in [*lines, ""]).encode()
+
+
+class Follower(ABC):
+    """Follows channels. `cursor` is where it would go on; `verdict` how it was taken up."""
+
+    many: ClassVar[bool] = True  # whether one connection follows several channels
+    ordered: ClassVar[bool] = True  # whether gaps come in the order of positions
+
+    def __init__(self, url: str, channels: Sequence[str]) -> None:
+        self.url = url
+        self.channels = channels
+        self.cursor: str | None = None
+        self.verdict: str | None = None
+        self.waiting: deque[Item] = deque()
+
+    @classmethod
+    async def open(
+        cls,
+        url: str,
+        *channels: str,
+        after: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        small: bool = False,
+        **options: object,
+    ) -> "Follower":
+        """Follow *channels* under these options (overflow, capacity, interval_ms). Declined."""
+        made = cls(url, channels)
+        asked = {"after": after, **options}
+        chosen = {name: value for name, value in asked.items() if value is not None}
+        await made.begin(chosen, headers or {}, small)
+        return made
+
+    @abstractmethod
+    async def begin(
+        self, chosen: Mapping[str, object], headers: Mapping[str, str], small: bool
+    ) -> None: ...
+
+    @abstractmethod
+    async def more(self) -> None:
+        """Read, so that something waits."""
+
+    async def next(self) -> Item:
+        while not self.waiting:
+            await self.more()
+        return self.waiting.popleft()
+
+    async def event(self) -> Told:
+        """The next item, which is an event."""
+        item = await self.next()
+        assert isinstance(item, Told), item
+        return item
+
+    async def events(self, number: int) -> list[Told]:
+        return [await self.event() for _ in range(number)]
+
+    async def rest(self) -> list[Item]:
+        """All up to the end, which is the last."""
+        seen: list[Item] = []
+        while True:
+            seen.append(await self.next())
+            if seen[-1] is None or isinstance(seen[-1], Bye):
+                return seen
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+@dataclass
+class Dispatched:
+    """What an EventSource makes of a block."""
+
+    event: str
+    data: str
+    has_id: bool
+
+
+class SseParser:
+    """An event stream, by the HTML standard; comments are counted."""
+
+    def __init__(self) -> None:
+        self.last_event_id = ""
+        self.retry: int | None = None
+        self.comments = 0
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
+        self._text = ""
+        self._clear()
+
+    def _clear(self) -> None:
+        self._event, self._data, self._id = "", list[str](), False
+
+    def feed(self, data: bytes) -> Iterator[Dispatched]:
+        self._text += self._decode(data)
+        ready, _, self._text = self._text.rpartition("\n")  # the server never writes a bare CR
+        for line in ready.split("\n") if _ else ():
+            assert "\r" not in line
+            if line:
+                self._field(line)
+                continue
+            if self._data:
+                yield Dispatched(self._event, "\n".join(self._data), self._id)
+            self._clear()
+
+    def _field(self, line: str) -> None:
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match name:
+            case "":
+                self.comments += 1
+            case "event":
+                self._event = value
+            case "data":
+                self._data.append(value)
+            case "id" if "\0" not in value:
+                self.last_event_id, self._id = value, True
+            case "retry" if value.isascii() and value.isdigit():
+                self.retry = int(value)
+
+
+class Sse(Follower):
+    """`/stream`."""
+
+    wire: Wire
+
+    def path(self, chosen: Mapping[str, object]) -> str:
+        named = [("channel", channel) for channel in self.channels]
+        return f"/stream?{urlencode([*named, *chosen.items()])}"
+
+    async def begin(
+        self, chosen: Mapping[str, object], headers: Mapping[str, str], small: bool
+    ) -> None:
+        self.parser = SseParser()
+        self.opening: Any = None
+        self.wire = await Wire.to(self.url, small=small)
+        await self.wire.send(head_of(self.url, self.path(chosen), headers))
+        status, self.headers, rest = await self.wire.answered()
+        if status != 200:
+            body = await self.wire.body(self.headers, rest)
+            self.close()
+            raise Declined(status, self.headers, body)
+        self._read(rest)
+        while self.opening is None and not self.waiting:
+            self._read(await self.wire.receive(512))
+
+    async def more(self) -> None:
+        data = await self.wire.receive()
+        if data:
+            self._read(data)
+        else:
+            self.waiting.append(None)
+
+    def _read(self, data: bytes) -> None:
+        for each in self.parser.feed(data):
+            told = json.loads(each.data)
+            match each.event:
+                case "":
+                    self.waiting.append(self.told(told, each))
+                case "eco.open":
+                    assert each.has_id
+                    assert self.parser.last_event_id == told["cursor"]
+                    self.opening, self.verdict = told, told["resume"]
+                case "eco.gap":
+                    assert each.has_id
+                    self.waiting.append(lost(told))
+                case "eco.bye":
+                    assert self.parser.retry == told["retry_ms"]
+                    self.waiting.append(bye(told))
+                case other:
+                    raise AssertionError(f"an event {other}")
+            self.cursor = self.parser.last_event_id
+
+    def told(self, told: Any, each: Dispatched) -> Told:
+        assert told.keys() == {"channel", "cursor", "data"}
+        assert each.has_id == (told["cursor"] is not None)
+        assert told["cursor"] in (None, self.parser.last_event_id)
+        return Told(told["channel"], told["cursor"], told["data"])
+
+    def close(self) -> None:
+        self.wire.close()
+
+
+class ScanSse(Sse):
+    """`/scan/{task_id}/stream`."""
+
+    many = False
+
+    def path(self, chosen: Mapping[str, object]) -> str:
+        (channel,) = self.channels
+        task_id = quote(channel.removeprefix("scan:"), safe="")
+        return f"/scan/{task_id}/stream?{urlencode(chosen)}"
+
+    def told(self, told: Any, each: Dispatched) -> Told:
+        assert each.has_id == ("seq" in told)
+        return Told(self.channels[0], self.parser.last_event_id if each.has_id else None, told)
+
+
+def lost(told: Any) -> Lost:
+    assert {"channel", "from", "to", "dropped", "reason"} <= told.keys()
+    return Lost(told["channel"], told["from"], told["to"], told["dropped"], told["reason"])
+
+
+def bye(told: Any, status: int | None = None) -> Bye:
+    assert {"code", "reason", "reconnect", "retry_ms"} <= told.keys()
+    return Bye(told["code"], told["reconnect"], told["retry_ms"], status)
