@@ -13,6 +13,7 @@ refused:   what was not granted at once (0, or the figures are of fewer connecti
 
 import argparse
 import json
+import resource
 import time
 from contextlib import AbstractContextManager
 from typing import Final
@@ -23,6 +24,7 @@ from bench.subscribers import Crowd
 
 TRANSPORTS: Final = ("sse", "websocket")
 WARM: Final = 20
+SPARE_FILES: Final = 200
 LOOK_S: Final = 0.3
 SETTLED_S: Final = 10.0  # at most, until the server has nothing more to do
 
@@ -69,6 +71,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="(3)")
     parser.add_argument("--only", choices=["eco", "plain_aiohttp"], help="leave the other out")
     given = parser.parse_args(arguments)
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if not 0 < given.connections <= files - SPARE_FILES:
+        parser.error(f"--connections is 1 to {files - SPARE_FILES}: each is an open file")
     found: dict[str, object] = {"bench": "connections", "connections": given.connections}
     with pinned() as core:
 

@@ -127,7 +127,7 @@ class Crowd:
             self._opening[number] = answer
             return
         del self._opening[number]
-        if not head.startswith(self._accepted) or not data:
+        if not head.startswith(self._accepted) or not data or BUSY in body:
             self._sampling.pop(number, None)
             self.refused += 1
             self.refusal = answer

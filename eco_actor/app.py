@@ -25,6 +25,7 @@ from eco_actor.delivery.streams import Streams
 from eco_actor.delivery.traffic import Traffic
 from eco_actor.eventlog import Durability, EventLog, SqliteStore
 from eco_actor.eventlog.owner import LogOwner
+from eco_actor.eventlog.retention import Retention
 from eco_actor.runtime import (
     NORMAL,
     ChildSpec,
@@ -123,6 +124,7 @@ class Eco:
             child("scans", DynamicSupervisor, config.max_scans),
             child("recovery", Recovery, self.log, self.admission, self.views),
             child("liveness", Liveness, self.delivery.wheel),
+            child("retention", Retention, self.log, wall_ms),
             # Last: nobody is restarted because of it.
             child("observer", Observer, self.actors, self._vitals),
             child("drain", Drain, self.drained, self.gate, Streams(self._connections)),

@@ -84,8 +84,11 @@ class FakeStore:
         events: list[Event] = []
         if reason is None:
             start = len(self.events) + 1
-            events = [Event(draft, start + n, "e") for n, draft in enumerate(drafts)]
-            self.events += events
+            for draft in drafts:
+                position = start - 1 if draft.transient else start
+                events.append(Event(draft, position, None if draft.transient else "e"))
+                start += not draft.transient
+            self.events += [event for event in events if not event.transient]
             self.writes += writes
         self._offers.append((events, StoreError(reason) if reason else None, done))
         if self.lead:

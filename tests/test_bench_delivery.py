@@ -17,7 +17,7 @@ from bench import connections, fanout, slow, storm, subscribers
 from bench.contenders import pinned, plain, ratio, rounded
 from bench.publishing import Load, Publishers
 from bench.storm_clients import Client, Record
-from bench.storm_picture import Panel, nice, picture
+from bench.storm_picture import BELOW, PANEL, TOP, Panel, nice, picture
 from bench.subscribers import Crowd
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n: open\n\n"
@@ -112,16 +112,26 @@ def test_the_silent_never_read_but_stay_connected() -> None:
     assert measured.deliveries % 3 == 0
 
 
-def test_a_refused_post_is_no_acknowledged_event() -> None:
-    """It is counted, and nobody waits for it to arrive."""
-    with pinned() as core, plain("plain", core, "loop") as contender:
-        server = contender.server
-        publishers = Publishers(server.host, server.port, "", 100, 1, "/nowhere")
-        publishers.post(1)
-        while publishers.busy:
-            publishers.read()
+def test_an_answer_counts_once_it_is_whole() -> None:
+    """In parts it is one answer; one that is no 2xx acknowledges nothing."""
+    parts = [b"HTTP/1.1 202 Accepted\r\nContent-Le", b"ngth: 5\r\n\r\n", b"{", b"... }"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        publishers = Publishers("127.0.0.1", listener.getsockname()[1], "secret", 100, 1)
+        with listener.accept()[0] as server:
+            for answer, expected in ((parts, (1, 0)), ([b"HTTP/1.1 404 No\r\n\r\n"], (1, 1))):
+                publishers.post(1)
+                head, _, body = server.recv(65536).partition(b"\r\n\r\n")
+                assert b"Authorization: Bearer secret" in head
+                assert len(body) == 100
+                assert json.loads(body)["t"] == 1
+                for part in answer:
+                    assert publishers.busy == 1
+                    server.sendall(part)
+                    while not publishers.read():
+                        pass
+                assert (publishers.acknowledged, publishers.failed) == expected
+                assert publishers.idle == 1
         publishers.close()
-    assert (publishers.sent, publishers.acknowledged, publishers.failed) == (1, 0, 1)
     assert publishers.refusal.startswith(b"HTTP/1.1 404")
 
 
@@ -227,12 +237,16 @@ def test_no_event_is_lost_in_a_storm(
 
 
 def test_the_picture_has_a_bar_for_each_step_with_attempts() -> None:
-    """Steps without any have none; both panels have the scale of the higher one."""
+    """Steps without any have none; both panels have one scale; who is turned away is on top."""
     calm = Panel("calm", "", [0, 3, 1], [0, 0, 0], (0.0, 0.05))
-    wild = Panel("wild & <loud>", "", [0, 0, 90], [40, 60, 0], (0.0, 0.05))
+    wild = Panel("wild & <loud>", "", [0, 0, 90], [40, 60, 10], (0.0, 0.05))
     root = ElementTree.fromstring(picture([calm, wild]))
     bars = [each.get("d", "").count("M") for each in root.iter() if each.get("class") == "opened"]
     assert [count for count in bars if count] == [2, 1]
+    turned = [each.get("d", "") for each in root.iter() if each.get("class") == "turned"]
+    ground = 2 * (TOP + PANEL) + BELOW
+    starts = [bar.split("v")[0].split()[1] for bar in turned[-1].split("M")[1:]]
+    assert starts == [f"{ground:.1f}", f"{ground:.1f}", f"{ground - 0.9 * PANEL:.1f}"]
     assert [text.text for text in root.iter() if text.get("class") == "title"] == [
         "calm", "wild & <loud>",
     ]  # fmt: skip

@@ -11,7 +11,7 @@ import logging
 import random
 import sys
 import termios
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -22,7 +22,7 @@ from eco_actor.delivery.directory import Directory, Found
 from eco_actor.delivery.frames import Bye, Format
 from eco_actor.delivery.gap import Gap
 from eco_actor.delivery.liveness import Wheel
-from eco_actor.delivery.rule import Rule
+from eco_actor.delivery.rule import MAX_WAITING, Rule
 from eco_actor.delivery.subscription import AFTER, Mode, Place, Subscription
 from eco_actor.delivery.traffic import ERROR, GONE, StreamTraffic, Traffic
 from eco_actor.eventlog import Event, EventLog, Page
@@ -224,6 +224,9 @@ class Connection(Actor[Any], asyncio.Protocol):
             self._woken = True
             self.ref.tell(Signal.WAKE)
 
+    def room(self) -> int:
+        return MAX_WAITING - sum(each.waiting for each in self.subscriptions)
+
     def too_slow(self) -> None:
         self._ended = self._ended or Bye.SLOW_CONSUMER.code
         self.stop(OVERFLOW)
@@ -409,9 +412,31 @@ class Connection(Actor[Any], asyncio.Protocol):
         return False
 
     def _paged(self, asked: Sequence[Subscription], page: Page) -> None:
+        page = _cut(page)
         for each in asked:
-            if each.mode is Mode.PAGING:
+            if each.mode is Mode.PAGING:  # and not unsubscribed since
                 each.page([e for e in page.events if e.channel == each.channel], page.upto)
+
+    def details(self) -> Mapping[str, object]:
+        """For `/actors`: its subscriptions, each with the counters of its mailbox."""
+        state = "stalled" if self.paused else "behind" if self._cohort is None else "in step"
+        shown = [
+            {
+                "channel": each.channel if each.shown else f"{each.channel.partition(':')[0]}:…",
+                "mode": each.mode.value,
+                "mailbox": each.statistics(*self._in_step_with(each)),
+            }
+            for each in self.subscriptions
+        ]
+        return {"client": {"state": state, "format": self.format.name, "subscriptions": shown}}
+
+    def _in_step_with(self, subscription: Subscription) -> tuple[int, int]:
+        """Events that the cohort counted for *subscription*, and those that it has not written."""
+        cohort, channel = self._cohort, subscription.channel
+        if cohort is None or subscription.mode is not Mode.IN_STEP:
+            return 0, 0
+        pending = sum(event.channel == channel for event in cohort.pending)
+        return cohort.counts[channel], pending
 
     # ---- in step with others
 
@@ -470,3 +495,13 @@ class Connection(Actor[Any], asyncio.Protocol):
                 self._drop(each)
         self.send(self._finish())
         self.wake()
+
+
+def _cut(page: Page) -> Page:
+    """As much of *page* as may wait in memory for one client; the rest is read again."""
+    size = 0
+    for n, event in enumerate(page.events):
+        size += event.size
+        if n and size > WRITE:
+            return Page(page.events[:n], page.events[n - 1].position)
+    return page

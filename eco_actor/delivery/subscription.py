@@ -14,7 +14,7 @@ from collections import deque
 from enum import Enum
 from typing import Final, Protocol
 
-from eco_actor.delivery.directory import Found
+from eco_actor.delivery.directory import SCAN, Found
 from eco_actor.delivery.frames import Format
 from eco_actor.delivery.gap import COALESCED, OVERFLOW, RESET, TRIMMED, Gap
 from eco_actor.delivery.rule import SAMPLED, Rule
@@ -60,6 +60,9 @@ class Owner(Protocol):
 
     def too_slow(self) -> None:
         """The rule is to end the connection."""
+
+    def room(self) -> int:
+        """Bytes that may still be queued, in all its mailboxes together."""
 
 
 class Loss:
@@ -179,6 +182,16 @@ class Subscription:
         self._backlog = None
 
     @property
+    def shown(self) -> bool:
+        """Whether its channel may be named to others: who knows that of a scan may follow it."""
+        return not self.channel.startswith(f"{SCAN}:")
+
+    @property
+    def waiting(self) -> int:
+        """Bytes in its mailbox."""
+        return self.mailbox.bytes_queued if isinstance(self.mailbox, RichMailbox) else 0
+
+    @property
     def idle(self) -> bool:
         """Whether the client has been told of everything up to the present."""
         return self.mode is Mode.BEHIND and self.loss is None and self._head() is None
@@ -224,6 +237,8 @@ class Subscription:
         if mailbox is None:
             mailbox = self.mailbox = self.rule.mailbox(self._owner.format.size).build()
             mailbox.gave_way = self._gave_way
+        if isinstance(mailbox, RichMailbox):
+            mailbox.max_bytes = max(1, mailbox.bytes_queued + self._owner.room())
         key = event.key if self.rule.overflow is Overflow.COALESCE else None
         old = mailbox.held(key) if key is not None and isinstance(mailbox, RichMailbox) else None
         match mailbox.offer(event):
@@ -314,13 +329,18 @@ class Subscription:
         self.mailbox.done()
         return event
 
-    def statistics(self) -> dict[str, int | str]:
-        """The mailbox's counters, as in `/actors`, with what passed it by in step."""
-        mailbox = self.mailbox if self.mailbox is not None else self._unused()
-        told = mailbox.statistics()
-        for name in ("offered", "accepted", "handled"):
-            told[name] = int(told[name]) + self.passed
-        return told
+    def statistics(self, counted: int = 0, pending: int = 0) -> dict[str, int | str]:
+        """The mailbox's counters, as in `/actors`, with what passed it by in step.
 
-    def _unused(self) -> Mailbox[Event]:
-        return self.rule.mailbox(self._owner.format.size).build()
+        In step, its cohort has *counted* so many events by now, *pending* of them not yet written.
+        """
+        mailbox = self.mailbox
+        if mailbox is None:
+            mailbox = self.rule.mailbox(self._owner.format.size).build()
+        told = mailbox.statistics()
+        passed = self.passed + (counted - self.joined if self.mode is Mode.IN_STEP else 0)
+        more = {"offered": passed, "accepted": passed, "handled": passed - pending}
+        for name, number in more.items():
+            told[name] = int(told[name]) + number
+        told["depth"] = int(told["depth"]) + pending
+        return told

@@ -14,6 +14,10 @@ log = logging.getLogger(__name__)
 INTERVAL: Final = 2.0
 """Seconds between two looks, when nothing was over a bound."""
 
+BUSY: Final = 0.1
+"""Seconds between two looks, while something is over a bound each time: what gathers in between
+goes in full steps, of which each is a transaction of its own."""
+
 RECOVERY: Final = 30.0
 """Seconds until the next look when the store could not be read or written."""
 
@@ -26,7 +30,7 @@ class Retention(Actor[Look]):
     """Looks every so often which channels are over a bound of *log*, and trims them in steps.
 
     `now_ms` is the wall clock, in milliseconds since 1970. While something is over a bound it looks
-    again at once, so it keeps up with whoever publishes: the store does a step after each batch. A
+    again soon, so it keeps up with whoever publishes: the store does a step after each batch. A
     store that fails is left alone for a while; a trim that was begun goes on when this actor ends.
     """
 
@@ -55,7 +59,7 @@ class Retention(Actor[Look]):
             log.warning("%s: no history was trimmed: %s", self.ref.path, error)
             self._look_in(self._recovery)
         else:
-            self._look_in(0.0 if trimmed else self._interval)
+            self._look_in(min(BUSY, self._interval) if trimmed else self._interval)
 
     async def _trim(self) -> bool:
         """Trim what is over a bound now; whether anything went."""

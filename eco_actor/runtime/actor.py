@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
@@ -96,6 +96,11 @@ class Actor(Generic[M]):
 
     def child_ended(self, cell: "Cell", reason: Exit) -> None:
         """An incarnation of a child has ended by itself; supervisors know what to do then."""
+
+    def details(self) -> Mapping[str, object]:
+        """What a snapshot of this actor shows beside what it shows of all: plain data, and new at
+        each call."""
+        return {}
 
     @property
     def ref(self) -> Ref[M]:

@@ -425,4 +425,5 @@ class Cell(Ref[Any]):
             told["suspended"] = True
         if self.is_traced:
             told["traced"] = True
-        return told
+        actor = self.actor
+        return told if actor is None else {**type(actor).details(actor), **told}

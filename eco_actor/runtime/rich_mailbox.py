@@ -34,7 +34,7 @@ class RichMailbox(Mailbox[M]):
     none and a key without a hash are errors of `offer` (and of `fits`), and leave no trace.
     """
 
-    __slots__ = ("_terminals", "bytes_queued", "coalesced")
+    __slots__ = ("_terminals", "bytes_queued", "coalesced", "max_bytes")
 
     appendable: ClassVar[bool] = False
 
@@ -42,6 +42,9 @@ class RichMailbox(Mailbox[M]):
         super().__init__(spec)
         self.coalesced = 0
         self.bytes_queued = 0
+        self.max_bytes = spec.max_bytes
+        """The bound in bytes; the owner of several mailboxes may part one bound among them anew
+        before each offer. None stays None."""
         self._terminals = 0
 
     @property
@@ -65,7 +68,7 @@ class RichMailbox(Mailbox[M]):
         """
         if self.overflow is not Overflow.BUFFER:
             return False
-        most = self.spec.max_bytes
+        most = self.max_bytes
         return len(self.queue) >= self.capacity or (most is not None and self.bytes_queued >= most)
 
     def fits(self, message: M) -> bool:
@@ -78,9 +81,9 @@ class RichMailbox(Mailbox[M]):
 
     def never_fits(self, message: M) -> bool:
         spec = self.spec
-        if spec.max_bytes is None or (spec.terminal is not None and spec.terminal(message)):
+        if self.max_bytes is None or (spec.terminal is not None and spec.terminal(message)):
             return False
-        return self._size(message) > spec.max_bytes
+        return self._size(message) > self.max_bytes
 
     def offer(self, message: M) -> Outcome:
         key, entry, old = self._placed(message)
@@ -134,9 +137,9 @@ class RichMailbox(Mailbox[M]):
         return super().discard()
 
     def statistics(self) -> dict[str, int | str]:
-        if self.spec.max_bytes is None:
+        if self.max_bytes is None:
             return super().statistics()
-        bounded = {"bytes": self.bytes_queued, "max_bytes": self.spec.max_bytes}
+        bounded = {"bytes": self.bytes_queued, "max_bytes": self.max_bytes}
         return {**super().statistics(), **bounded}
 
     def _placed(self, message: M) -> tuple[Hashable, Entry, Entry | None]:
@@ -169,7 +172,7 @@ class RichMailbox(Mailbox[M]):
         if old is None and len(self.queue) >= self.capacity:
             return True
         freed = 0 if old is None else old[1]
-        most = self.spec.max_bytes
+        most = self.max_bytes
         return most is not None and self.bytes_queued - freed + size > most
 
     def _can_make_room(self, entry: Entry, old: Entry | None) -> bool:
@@ -181,7 +184,7 @@ class RichMailbox(Mailbox[M]):
             return len(self.queue) > self._terminals
         if old is None and self._terminals >= self.capacity:
             return False
-        return self.spec.max_bytes is None or size <= self.spec.max_bytes
+        return self.max_bytes is None or size <= self.max_bytes
 
     def _evict_oldest(self, spared: Entry | None) -> M:
         """Let the oldest ordinary message go, but *spared*. Terminal ones before it are few."""

@@ -9,7 +9,6 @@ import msgspec
 from aiohttp import web
 
 from eco_actor.delivery.directory import Directory
-from eco_actor.delivery.rule import Refused
 from eco_actor.delivery.traffic import Traffic
 from eco_actor.eventlog import Draft, Event, EventLog, StoreError
 from eco_actor.web.accepted import Accepted
@@ -30,13 +29,6 @@ SCOPE: Final = "publish"
 """Of the idempotency keys."""
 
 NOT_LOGGED: Final = b'{"cursor":null}'
-
-STATUSES: Final = {
-    "unknown_task": 404,
-    "unknown_channel": 404,
-    "not_publishable": 403,
-    "slow_consumer": 409,
-}
 
 _decode: Final = msgspec.json.Decoder().decode
 _packed: Final = msgspec.msgpack.Encoder().encode
@@ -82,12 +74,12 @@ class ChannelRoutes:
         app.router.add_post("/channels/{channel}/events", publish)
 
     async def publish(self, request: web.Request) -> web.StreamResponse:
-        """202 with the event's cursor once it is as durable as promised; null when transient."""
+        """202 with the event's cursor once it is as durable as promised; null when transient.
+
+        Refused, Problem, StoreError.
+        """
         channel = request.match_info["channel"]
-        try:
-            self._directory.publishable(channel)
-        except Refused as refused:
-            raise problem_of(refused) from refused
+        self._directory.publishable(channel)
         asked = COMMON.get(request.rel_url.raw_query_string) or _asked(request)
         plain_body(request)
         content = request.content
@@ -164,11 +156,6 @@ class ChannelRoutes:
             claim.release()
             raise
         claim.settle(Stored(begun.status, b'{"cursor":"%s"}' % str(cursor).encode()))
-
-
-def problem_of(refused: Refused) -> Problem:
-    """What a client is answered that was refused."""
-    return Problem(STATUSES.get(refused.code, 422), refused.code, refused.detail)
 
 
 def _told(event: Event) -> bytes:

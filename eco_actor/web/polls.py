@@ -26,7 +26,6 @@ from eco_actor.delivery.rule import Refused, Rule, rule_asked
 from eco_actor.delivery.traffic import BUSY, COMPLETE, ERROR, GOING_AWAY, GONE, Traffic
 from eco_actor.eventlog import Event, EventLog
 from eco_actor.scan.scan import channel as channel_of
-from eco_actor.web.channels import problem_of
 from eco_actor.web.problems import NO_STORE, Problem
 from eco_actor.web.scans import TASK, unknown_task
 
@@ -96,10 +95,7 @@ class PollRoutes:
 
     async def channel(self, request: web.Request) -> web.Response:
         asked = asked_of(request)
-        try:
-            found = await self._directory.place(request.match_info["channel"], asked.after)
-        except Refused as refused:
-            raise problem_of(refused) from refused
+        found = await self._directory.place(request.match_info["channel"], asked.after)
         return await self._answer(found, asked, POLL_CHANNEL)
 
     async def _answer(self, found: Found, asked: Asked, format: PollFormat) -> web.Response:
@@ -118,7 +114,7 @@ class PollRoutes:
             raise
         except Refused as refused:
             code = refused.code
-            raise problem_of(refused) from refused
+            raise Problem(409, refused.code, refused.detail) from refused
         except Problem as problem:
             code = problem.code
             raise
@@ -204,7 +200,7 @@ class _Waiter:
 
 
 def asked_of(request: web.Request) -> Asked:
-    """The options of a poll; an empty one is one not given. Problem for one that cannot be."""
+    """The options of a poll; an empty one is not given. Problem, Refused for one that cannot be."""
     query = request.query
     _check_names(request)
     wait, limit = query.get("wait") or f"{WAIT_S:g}", query.get("limit") or str(LIMIT)
@@ -213,10 +209,7 @@ def asked_of(request: web.Request) -> Asked:
     if not (_LIMIT.fullmatch(limit) and 1 <= int(limit) <= MAX_LIMIT):
         raise Problem(422, "bad_option", f"limit: a number from 1 to {MAX_LIMIT}")
     rule = [query.get(name) or None for name in ("overflow", "capacity", "interval_ms")]
-    try:
-        chosen = rule_asked(*rule)
-    except Refused as refused:
-        raise problem_of(refused) from refused
+    chosen = rule_asked(*rule)
     after = request.headers.get("Last-Event-ID") or query.get("after") or None
     return Asked(after, float(wait), int(limit), chosen)
 

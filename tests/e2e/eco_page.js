@@ -43,13 +43,20 @@ const complaints = [];
 window.addEventListener("unhandledrejection", (event) => complaints.push(`unhandled: ${event.reason}`));
 window.addEventListener("error", (event) => complaints.push(event.message));
 
-/** Follow or connect, and note all that is told. @returns the record, whose `stream` it is */
-function begin(kind, what, options = {}) {
+/**
+ * Follow or connect, and note all that is told. With `slow` each event is held until `next` of the record is called.
+ * @returns the record, whose `stream` it is
+ */
+function begin(kind, what, { slow = false, ...options } = {}) {
   const seen = { states: [], waits: [], events: [], cursors: [], gaps: [], opens: [], byes: [], refused: [], ends: [], end: null };
   const noting = {
     clock,
     random: () => 0.5,
-    onEvent: (event, cursor) => void (seen.events.push(event), seen.cursors.push(cursor)),
+    onEvent(event, cursor) {
+      seen.events.push(event);
+      seen.cursors.push(cursor);
+      return slow ? new Promise((resolve) => (seen.next = resolve)) : undefined;
+    },
     onGap: (gap) => seen.gaps.push(gap),
     onOpen: (open) => seen.opens.push(open),
     onBye: (bye) => seen.byes.push(bye),
@@ -66,4 +73,13 @@ function begin(kind, what, options = {}) {
   return seen;
 }
 
-Object.assign(window, { eco, clock, complaints, begin, ready: true });
+/** @returns the first waits of so many clients without a network, once all wait */
+async function scattered(count, options) {
+  const fetch = () => Promise.reject(new TypeError("no network"));
+  const all = Array.from({ length: count }, () => begin("follow", "x", { fetch, ...options }));
+  while (!all.every(({ waits }) => waits.length)) await new Promise((resolve) => setTimeout(resolve));
+  for (const { stream } of all) stream.close();
+  return all.map(({ waits }) => waits[0]);
+}
+
+Object.assign(window, { eco, clock, complaints, begin, scattered, ready: true });

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-import pytest
 import pytest_asyncio
 from aiohttp import WSMsgType, web
 from playwright.async_api import Page

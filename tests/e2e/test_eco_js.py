@@ -1,4 +1,4 @@
-"""`static/eco.js` follows a stream in a browser: what it does when the stream is odd, ends or breaks."""
+"""`static/eco.js` follows a stream in a browser, which may be odd, end or break."""
 
 import asyncio
 
@@ -52,7 +52,8 @@ def told(data: str, id: str = "", event: str = "message") -> dict[str, str]:
         ("data: a\n\ndata: b\r\rdata: c\r\n\r\n", [told("a"), told("b"), told("c")], ""),
         ("data: a\rdata:  b\r\ndata\n\n", [told("a\n b\n")], ""),
         ("data\n\ndata\ndata\n\ndata:", [told(""), told("\n")], ""),
-        ("id: 7\ndata: a\n\ndata: b\n\nid\ndata: c\n\n", [told("a", "7"), told("b", "7"), told("c")], ""),
+        ("id: 7\ndata: a\n\ndata: b\n\n", [told("a", "7"), told("b", "7")], "7"),
+        ("id: 7\ndata: a\n\nid\ndata: c\n\n", [told("a", "7"), told("c")], ""),
         ("id: 7\n\nid: 8\n", [], "7"),
         ("id: 7\0\ndata: a\n\n", [told("a", "old")], "old"),
         ("event: x\n\ndata: a\nevent: y\ndata: b\n\n", [told("a\nb", "", "y")], ""),
@@ -76,12 +77,12 @@ async def test_only_digits_are_a_retry(page: Page) -> None:
 
 
 async def test_odd_bytes_do_not_harm_events(scripted: Scripted, page: Page) -> None:
-    """A byte order mark before the first line goes, in data it stays; half a letter waits for the rest."""
+    """A byte order mark goes before the first line and stays in data; half a letter waits."""
     await follow(page)
     visit = await scripted.visit()
-    await visit.say(b"\xef\xbb\xbfid: a\r\ndata: \"\xef\xbb\xbf\\r\\n\xec")
+    await visit.say(b'\xef\xbb\xbfid: a\r\ndata: "\xef\xbb\xbf\\r\\n\xec')
     await until(page, "a.stream.state === 'connecting'")
-    await visit.say(b"\x9c\xa0\"\r\n\r\ndata: \"\xff\"\r\r")
+    await visit.say(b'\x9c\xa0"\r\n\r\ndata: "\xff"\r\r')
     await until(page, "a.events.length === 2")
     assert await seen(page, "it.events") == ["\ufeff\r\n유", "\ufffd"]
     assert visit.headers["Accept"] == "text/event-stream"
@@ -183,9 +184,7 @@ async def test_a_refusal_that_passes_is_waited_out(
 
 
 @pytest.mark.parametrize("status", [400, 404, 422, 200])
-async def test_a_refusal_for_good_is_the_end(
-    scripted: Scripted, page: Page, status: int
-) -> None:
+async def test_a_refusal_for_good_is_the_end(scripted: Scripted, page: Page, status: int) -> None:
     """With the problem's words; whoever iterates is thrown them."""
     await follow(page)
     await page.evaluate("void a.stream[Symbol.asyncIterator]().next().catch((e) => (a.thrown = e))")
@@ -194,13 +193,15 @@ async def test_a_refusal_for_good_is_the_end(
     kind, detail = ("not_a_stream", "text/plain") if status == 200 else (
         "refused", "unknown_task: no such task"
     )  # fmt: skip
-    thrown = await seen(page, "[it.thrown instanceof eco.EcoError, it.thrown.code, it.thrown.status]")
+    thrown = await seen(
+        page, "[it.thrown instanceof eco.EcoError, it.thrown.code, it.thrown.status]"
+    )
     assert thrown == [True, kind, status]
     assert await seen(page, "[it.end.code, it.end.detail]") == [kind, detail]
 
 
 async def test_waits_double_up_to_a_bound_and_start_over(scripted: Scripted, page: Page) -> None:
-    """Each failure doubles the bound; a connection that lived long enough resets it; retry: sets it."""
+    """Each failure doubles the bound; a connection that lived resets it; `retry:` sets it."""
     await follow(page)
     for count, wait in enumerate((500, 1000, 2000, 4000, 8000, 15000, 15000), 1):
         visit = await scripted.visit()
@@ -218,14 +219,7 @@ async def test_waits_double_up_to_a_bound_and_start_over(scripted: Scripted, pag
 
 async def test_jitter_spreads_who_comes_back(page: Page) -> None:
     """Of 200 clients cut at one moment some come back in each tenth of the time there is."""
-    spread = """async () => {
-        const fetch = () => Promise.reject(new TypeError("no network"));
-        const all = Array.from({ length: 200 }, () => begin("follow", "x", { fetch, random: Math.random, firstMs: 1000 }));
-        await new Promise((resolve) => { const look = () => all.every((each) => each.waits.length) ? resolve() : setTimeout(look); look(); });
-        all.forEach((each) => each.stream.close());
-        return all.map((each) => each.waits[0]);
-    }"""
-    told = await page.evaluate(spread)
+    told = await page.evaluate("scattered(200, { random: Math.random, firstMs: 1000 })")
     assert {wait // 100 for wait in told} == set(range(10))
 
 

@@ -1,4 +1,4 @@
-"""`static/eco.js` when time jumps, networks change, readers are slow, tabs are many, or somebody ends it."""
+"""`static/eco.js` when time jumps, networks change, readers are slow, or somebody ends it."""
 
 import asyncio
 
@@ -67,7 +67,7 @@ async def test_waking_up_does_not_shorten_what_the_server_asked_for(
 async def test_an_open_stream_is_opened_anew_after_a_long_sleep(
     scripted: Scripted, page: Page
 ) -> None:
-    """With its cursor and at once; a short sleep, or a page shown again, leaves a live one alone."""
+    """With its cursor and at once; a short sleep, or a page shown again, is no reason."""
     await follow(page)
     await (visit := await scripted.visit()).open(event("c1", 1))
     await until(page, "a.events.length")
@@ -142,11 +142,8 @@ async def test_iterating_takes_one_event_at_a_time(scripted: Scripted, page: Pag
 async def test_a_slow_reader_holds_up_the_server_and_not_its_memory(
     scripted: Scripted, page: Page
 ) -> None:
-    """Nothing is read while the callback's promise is pending, nor is the silence held against it."""
-    await page.evaluate("""() => {
-        const onEvent = (event) => (a.events.push(event), new Promise((resolve) => (window.next = resolve)));
-        window.a = begin("follow", "task", { onEvent });
-    }""")
+    """Nothing is read while the callback's promise is pending, and the silence is no fault."""
+    await follow(page, "{ slow: true }")
     visit = await scripted.visit()
     await visit.open()
     fill = b":" + b"x" * 1_000_000 + b"\n\n"
@@ -160,7 +157,7 @@ async def test_a_slow_reader_holds_up_the_server_and_not_its_memory(
     await advance(page, 3_600_000)
     assert not task.done()
     assert await seen(page, "[it.events, it.states]") == [[0], ["connecting", "open"]]
-    await page.evaluate("window.pump = setInterval(() => next())")
+    await page.evaluate("window.pump = setInterval(() => a.next())")
     await task
     await until(page, f"a.events.length === {MEGABYTES}")
     assert await seen(page, "it.events") == list(range(MEGABYTES))
@@ -234,7 +231,7 @@ async def test_options_that_cannot_be_are_refused_at_once(page: Page) -> None:
 async def test_a_seventh_tab_waits_for_a_stream_but_not_for_a_socket(
     scripted: Scripted, page: Page
 ) -> None:
-    """Browsers have six HTTP/1.1 connections to a host: six streams leave none for a seventh tab."""
+    """Browsers have six HTTP/1.1 connections to a host: six streams leave none for more."""
     tabs = [page, *[await page.context.new_page() for _ in range(6)]]
     for tab in tabs[1:]:
         await tab.goto(scripted.url)

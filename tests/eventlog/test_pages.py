@@ -1,13 +1,16 @@
 """Pages: from the newest events in memory or from the store, always complete or not at all."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eco_actor.eventlog import Draft, Event, EventLog, SqliteStore
+from eco_actor.eventlog import Draft, Event, EventLog, Place, Resume, SqliteStore
 from eco_actor.eventlog.recent import Recent
+from eco_actor.runtime.testing import run_virtual
+from tests.fakes import FakeStore
 
 MakeStore = Callable[..., SqliteStore]
 
@@ -146,3 +149,19 @@ async def test_a_page_comes_from_the_store_when_memory_is_not_enough(
         assert [e.position for e in page.events] == [n for n in range(2, 21, 2) if n > after]
         assert page.upto == 20
     await log.close()
+
+
+def test_the_cursor_of_a_page_is_good_before_its_event_is_offered() -> None:
+    """Whoever read an event that is committed may resume behind it at once."""
+
+    async def main() -> None:
+        log = EventLog(FakeStore(lead=1.0))
+        await log.open()
+        log.append([draft(1, "app:a")])
+        await asyncio.sleep(0.5)
+        page = await log.page(["app:a"], 0)
+        assert ([event.position for event in page.events], log.head) == ([1], 0)
+        place = log.resume("app:a", str(page.events[-1].cursor), 0)
+        assert place == Place(Resume.RECOVERED, 1)
+
+    run_virtual(main())

@@ -44,7 +44,6 @@ class WebSocket(Follower):
 
     ordered = False
     subprotocol: ClassVar[str]
-    wire: Wire
 
     @abstractmethod
     def packed(self, told: Any) -> bytes: ...
@@ -82,7 +81,6 @@ class WebSocket(Follower):
         while self.response is None:
             await self.more()
         if self.response.status_code != 101:
-            self.close()
             told = {name.lower(): value for name, value in self.response.headers.raw_items()}
             raise Declined(self.response.status_code, told, self.response.body or b"")
         assert self.protocol.subprotocol == self.subprotocol
@@ -96,15 +94,14 @@ class WebSocket(Follower):
             told = self.replies.pop(0)
             assert told["op"] == "subscribed", told
             left.discard(told["channel"])
-            self.cursor, self.verdict = told["cursor"], told["resume"]
 
     async def flush(self) -> None:
         for data in self.protocol.data_to_send():
             if data:
-                await self.wire.send(data)
+                await self.connected.send(data)
 
     async def more(self) -> None:
-        data = await self.wire.receive()
+        data = await self.connected.receive()
         if data:
             self.protocol.receive_data(data)
         else:
@@ -143,6 +140,9 @@ class WebSocket(Follower):
                 self.waiting.append(lost(told))
             case "bye":
                 self.last = bye(told)
+            case "subscribed":
+                self.cursor, self.verdict = told["cursor"], told["resume"]
+                self.replies.append(told)
             case _:
                 self.replies.append(told)
 
@@ -166,9 +166,6 @@ class WebSocket(Follower):
                     return reply
             assert not (self.waiting and self.waiting[-1] is None), "it has ended"
             await self.more()
-
-    def close(self) -> None:
-        self.wire.close()
 
 
 class WsJson(WebSocket):
@@ -198,7 +195,6 @@ class WsMsgpack(WebSocket):
             await self.more()
         for told in self.replies:
             if told["op"] == "error":
-                self.close()
                 raise Declined(0, {}, json.dumps(told).encode())
         await self.subscribed()
 
@@ -246,14 +242,12 @@ class Poll(Follower):
         if self.cursor is not None:
             self.chosen["after"] = self.cursor
         asked = {**self.chosen, "wait": wait}
-        wire = await Wire.to(self.url)
-        try:
-            head = {"Connection": "close", **self.headers}
-            await wire.send(head_of(self.url, f"{path}?{urlencode(asked)}", head))
-            status, headers, rest = await wire.answered()
-            body = await wire.body(headers, rest)
-        finally:
-            wire.close()
+        self.wire = wire = await Wire.to(self.url)
+        head = {"Connection": "close", **self.headers}
+        await wire.send(head_of(self.url, f"{path}?{urlencode(asked)}", head))
+        status, headers, rest = await wire.answered()
+        body = await wire.body(headers, rest)
+        wire.close()
         if status != 200:
             raise Declined(status, headers, body)
         told = json.loads(body)
@@ -267,9 +261,6 @@ class Poll(Follower):
                 self.waiting.append(Told(channel, event["cursor"], event["data"]))
         self.cursor, self.done = told["cursor"], told["done"]
         return told
-
-    def close(self) -> None:
-        """Nothing is open between two polls."""
 
 
 STREAMS: Final[list[type[Follower]]] = [Sse, WsJson, WsMsgpack]

@@ -1,8 +1,9 @@
 """What the tests of the contract do to a server, and how they know that nothing was lost."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -12,6 +13,8 @@ from tests.web.client import Client
 from tests.web.contract_clients import Follower, Item, Lost, Sse, Told
 from tests.web.credentials import bearer
 from tests.web.serving import Server
+
+F = TypeVar("F", bound=Follower)
 
 
 def channel(kind: str = "app") -> str:
@@ -26,6 +29,27 @@ class World:
         self.client = Client(session, url)
         self.url = url
         self.operator = bearer(token)
+        self.followers: list[Follower] = []
+
+    async def open(
+        self,
+        kind: type[F],
+        *channels: str,
+        after: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        small: bool = False,
+        **options: object,
+    ) -> F:
+        """Follow *channels* under these options (overflow, capacity, interval_ms). Declined.
+
+        With *small*, its kernel takes little. It is closed with this world.
+        """
+        made = kind(self.url, channels)
+        self.followers.append(made)
+        asked = {"after": after, **options}
+        chosen = {name: value for name, value in asked.items() if value is not None}
+        await made.begin(chosen, headers or {}, small)
+        return made
 
     async def publish(self, channel: str, data: Any, **options: object) -> str | None:
         """The cursor of an event that was taken."""
@@ -59,15 +83,13 @@ class World:
     ) -> list[tuple[str, Any]]:
         """What the log has of *channel* behind *after*, up to the cursor *upto*."""
         found: list[tuple[str, Any]] = []
-        follower = await kind.open(self.url, channel, after=after)
-        try:
-            assert follower.verdict == "recovered"
-            while not found or found[-1][0] != upto:
-                told = await follower.event()
-                assert told.cursor is not None
-                found.append((told.cursor, told.data))
-        finally:
-            follower.close()
+        follower = await self.open(kind, channel, after=after)
+        assert follower.verdict == "recovered"
+        while not found or found[-1][0] != upto:
+            told = await follower.event()
+            assert told.cursor is not None
+            found.append((told.cursor, told.data))
+        follower.close()
         return found
 
     async def check_accounted(
@@ -112,7 +134,12 @@ def numbers(items: Sequence[Item]) -> list[int]:
     return [each.data["n"] for each in items if isinstance(each, Told)]
 
 
-def world_of(session: aiohttp.ClientSession, server: Server) -> World:
-    """Blocks: the token is in a file."""
-    token = (server.data_dir / "operator-token").read_text().strip()
-    return World(session, server.url, token)
+@asynccontextmanager
+async def world_of(session: aiohttp.ClientSession, server: Server) -> AsyncIterator[World]:
+    token = await asyncio.to_thread((server.data_dir / "operator-token").read_text)
+    world = World(session, server.url, token.strip())
+    try:
+        yield world
+    finally:
+        for follower in world.followers:
+            follower.close()

@@ -1,8 +1,9 @@
 """A scan, from its beginning to its end and what follows, on every transport."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -17,8 +18,9 @@ KINDS = pytest.mark.parametrize("kind", SCANS)
 
 
 @pytest.fixture
-async def world(session: aiohttp.ClientSession, plain_server: Server) -> World:
-    return await asyncio.to_thread(world_of, session, plain_server)
+async def world(session: aiohttp.ClientSession, plain_server: Server) -> AsyncIterator[World]:
+    async with world_of(session, plain_server) as world:
+        yield world
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +38,13 @@ def gated_server(gates: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-async def gated(session: aiohttp.ClientSession, gated_server: Server, gates: Path) -> World:
+async def gated(
+    session: aiohttp.ClientSession, gated_server: Server, gates: Path
+) -> AsyncIterator[World]:
     for gate in await asyncio.to_thread(lambda: list(gates.iterdir())):
         gate.unlink()
-    return await asyncio.to_thread(world_of, session, gated_server)
+    async with world_of(session, gated_server) as world:
+        yield world
 
 
 def go_on(gates: Path) -> None:
@@ -56,9 +61,8 @@ def steps(items: list[Item]) -> list[tuple[str, str, int]]:
 async def finished(world: World) -> tuple[str, list[str]]:
     """The channel of a scan that is over, and the cursors of its events."""
     task_id = await world.client.accepted()
-    follower = await ScanSse.open(world.url, f"scan:{task_id}")
+    follower = await world.open(ScanSse, f"scan:{task_id}")
     cursors = [each.cursor for each in await follower.rest() if isinstance(each, Told)]
-    follower.close()
     assert len(cursors) == 5
     return f"scan:{task_id}", [cursor for cursor in cursors if cursor is not None]
 
@@ -69,12 +73,11 @@ async def test_a_scan_is_told_from_its_beginning_to_its_end(
 ) -> None:
     """Begun in mid-scan, without a cursor: all five events, a last word, and no reconnecting."""
     name = f"scan:{await gated.client.accepted()}"
-    follower = await kind.open(gated.url, name)
+    follower = await gated.open(kind, name)
     assert follower.verdict == "fresh"
     first = await follower.events(2)
     await asyncio.to_thread(go_on, gates)
     items = [*first, *await follower.rest()]
-    follower.close()
     assert steps(items) == GOOD
     assert [each.data["seq"] for each in items[:-1] if isinstance(each, Told)] == [1, 2, 3, 4, 5]
     assert len(items) == 6
@@ -92,12 +95,11 @@ async def test_behind_the_end_there_is_nothing_and_that_is_final(
     name, cursors = await finished(world)
     if issubclass(kind, Sse):
         with pytest.raises(Declined) as declined:
-            await kind.open(world.url, name, after=cursors[-1])
+            await world.open(kind, name, after=cursors[-1])
         assert (declined.value.status, declined.value.body) == (204, b"")
         return
-    follower = await kind.open(world.url, name, after=cursors[-1])
+    follower = await world.open(kind, name, after=cursors[-1])
     items = await follower.rest()
-    follower.close()
     (bye,) = items
     assert isinstance(bye, Bye)
     assert (bye.code, bye.reconnect) == ("complete", False)
@@ -109,10 +111,9 @@ async def test_any_cursor_of_a_scan_leads_to_the_rest(world: World, kind: type[F
     """Behind each event: recovered, what is left, nothing else."""
     name, cursors = await finished(world)
     for place, cursor in enumerate(cursors[:-1], 1):
-        follower = await kind.open(world.url, name, after=cursor)
+        follower = await world.open(kind, name, after=cursor)
         assert follower.verdict == "recovered"
         assert steps([*await follower.events(5 - place)]) == GOOD[place:]
-        follower.close()
 
 
 @KINDS
@@ -122,14 +123,13 @@ async def test_a_scan_is_followed_over_two_transports(
 ) -> None:
     """The cursor of the one, in mid-scan, is the other's beginning."""
     name = f"scan:{await gated.client.accepted()}"
-    before = await kind.open(gated.url, name)
+    before = await gated.open(kind, name)
     first = await before.events(2)
     before.close()
-    after = await then.open(gated.url, name, after=before.cursor)
+    after = await gated.open(then, name, after=before.cursor)
     assert after.verdict == "recovered"
     await asyncio.to_thread(go_on, gates)
     assert steps([*first, *await after.events(3)]) == GOOD
-    after.close()
 
 
 @KINDS
@@ -144,15 +144,14 @@ async def test_one_transport_after_the_other_tells_each_event_once(
     cursor: str | None = None
     for n in range(5):
         chosen = order[n % len(order)]
-        options = {"limit": 1} if chosen is Poll else {}
-        follower = await chosen.open(world.url, name, after=cursor, **options)
+        one: dict[str, Any] = {"limit": 1} if chosen is Poll else {}
+        follower = await world.open(chosen, name, after=cursor, **one)
         seen.append(await follower.event())
         cursor = follower.cursor
         if isinstance(follower, Sse | WebSocket):  # which may have read on by now
             told = seen[-1]
             assert isinstance(told, Told)
             cursor = told.cursor
-        follower.close()
     assert steps(seen) == GOOD
 
 
@@ -162,13 +161,12 @@ async def test_a_scan_with_an_unknown_cursor_starts_over(
 ) -> None:
     """Reset, a gap, all of it."""
     name, _ = await finished(world)
-    follower = await kind.open(world.url, name, after="abcdef-1")
+    follower = await world.open(kind, name, after="abcdef-1")
     assert follower.verdict == "reset"
     gap = await follower.next()
     assert isinstance(gap, Lost)
     assert (gap.channel, gap.reason, gap.begin) == (name, "reset", gap.end)
     assert steps([*await follower.events(5)]) == GOOD
-    follower.close()
 
 
 @KINDS
@@ -178,18 +176,15 @@ async def test_the_last_words_of_a_scan_come_whatever_the_rule(
 ) -> None:
     """With room for one: answer and reward are told; what else is missing is in a gap."""
     name, cursors = await finished(world)
-    follower = await kind.open(world.url, name, overflow=rule, capacity=1)
-    try:
-        items = await follower.rest()
-    except Declined as error:
-        assert (kind, error.status, error.code) == (Poll, 409, "slow_consumer")
+    if kind is Poll and rule == "close":
+        with pytest.raises(Declined) as declined:
+            await world.open(kind, name, overflow=rule, capacity=1)
+        assert (declined.value.status, declined.value.code) == (409, "slow_consumer")
         return
-    finally:
-        follower.close()
+    follower = await world.open(kind, name, overflow=rule, capacity=1)
+    items = await follower.rest()
     told = [each for each in items if isinstance(each, Told)]
     gaps = [each for each in items if isinstance(each, Lost)]
-    if rule == "close" and isinstance(items[-1], Bye) and items[-1].code == "slow_consumer":
-        return
     assert steps(items)[-2:] == GOOD[-2:]
     assert sum(gap.dropped for gap in gaps) == 5 - len(told)
     if rule in ("buffer", "close"):
@@ -204,11 +199,10 @@ async def test_finished_scans_end_a_stream_only_when_all_channels_are_over(
     """Two scans and an open channel: no end; two scans alone: the end behind the last."""
     names = [f"scan:{await gated.client.accepted()}" for _ in range(2)]
     other = channel()
-    both = await kind.open(gated.url, *names)
-    more = await kind.open(gated.url, *names, other)
+    both = await gated.open(kind, *names)
+    more = await gated.open(kind, *names, other)
     await asyncio.to_thread(go_on, gates)
     items = await both.rest()
-    both.close()
     assert isinstance(items[-1], Bye)
     assert items[-1].code == "complete"
     for name in names:
@@ -218,20 +212,17 @@ async def test_finished_scans_end_a_stream_only_when_all_channels_are_over(
     cursor = await gated.publish(other, {"n": 1})
     last = await more.event()
     assert (last.channel, last.cursor) == (other, cursor)
-    more.close()
 
 
 async def test_a_web_socket_may_go_on_with_another_scan_when_one_is_over(world: World) -> None:
     """It has a moment to ask for more after the last channel has ended."""
     first, _ = await finished(world)
     second, _ = await finished(world)
-    follower = await WsJson.open(world.url)
-    assert isinstance(follower, WsJson)
+    follower = await world.open(WsJson)
     assert (await follower.ask("subscribe", channel=first))["op"] == "subscribed"
     assert steps([*await follower.events(5)]) == GOOD
     assert (await follower.ask("subscribe", channel=second))["op"] == "subscribed"
     assert steps([*await follower.events(5)]) == GOOD
-    follower.close()
 
 
 @pytest.mark.parametrize("kind", SCANS)
@@ -239,6 +230,6 @@ async def test_an_unknown_task_is_refused(world: World, kind: type[Follower]) ->
     """404 unknown_task, with a cursor or without."""
     for after in (None, "earliest", "abcdef-1"):
         with pytest.raises(Declined) as declined:
-            await kind.open(world.url, "scan:" + "A" * 22, after=after)
+            await world.open(kind, "scan:" + "A" * 22, after=after)
         assert declined.value.status in (404, 0)
         assert declined.value.code == "unknown_task"
