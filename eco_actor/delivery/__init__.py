@@ -1,8 +1,18 @@
 """From the log to a client: what it is told, at its own pace, however it is connected.
 
-frames        events and control messages as SSE bytes, pure
-subscription  a place in the log and a bounded mailbox, under the rule that the client chose
-live          channels without a log, for what is only worth something now
-observer      the actor that publishes the tree on system:actors while somebody watches
-connection    the actor that drains a subscription into a transport
+gap, rule        what a client misses; what it chose to happen when it is slow
+frames           events and control messages as SSE bytes or WebSocket messages, pure
+ws_frames        WebSocket frames, out and in, and ws_handshake, pure
+directory        which channels there are, and where a client begins on each
+subscription     a place on one channel, and the mailbox of a client that lags
+cohort           fan-out to connections that are in step
+connection       the actor that writes to one client; sse and websocket are its kinds
+commands         what a client may say over a WebSocket, pure
+publisher        events from outside, on their way into the log
+poll             what a long poll is told, pure
+liveness         heartbeats and deadlines of all connections
+admission        who may come in, and when the others are to come back, pure
+streams          all that are open
+live, observer   channels without a log, and what is published on the one there is
+traffic          counters
 """

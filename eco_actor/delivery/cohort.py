@@ -42,7 +42,7 @@ class Member(Protocol):
         """The cohort has flushed: it may be joined now."""
 
     def over(self, event: Event) -> None:
-        """It was told of the last event of a channel."""
+        """It was told of the last event of a channel; it may have left meanwhile."""
 
 
 class Cohort:
@@ -99,9 +99,11 @@ class Cohort:
         if not events:
             return
         members = self.members
+        over: list[tuple[Member, Event]] = []
         for part, data, rest in parts(events, self.format):
             self._rest = rest
             self.position = part[-1].position
+            over += [(member, event) for event in part if event.final for member in members]
             writes = list(members.values())  # a write may make its member leave
             for write in writes:
                 try:
@@ -114,10 +116,8 @@ class Cohort:
             traffic.bytes += len(data) * len(writes)
         self._rest = ()
         self.flushed_at = now
-        for event in events:
-            if event.final:
-                for member in list(members):
-                    member.over(event)
+        for member, event in over:
+            member.over(event)
         waiting, self.waiting = self.waiting, {}
         for member in waiting:
             member.step_in()

@@ -165,7 +165,11 @@ class Connection(Actor[Any], asyncio.Protocol):
         for found, rule in self.wanted:
             self._add(found, rule)
         opening = self.opening()
+        over = {found.channel for found, _ in self.wanted if found.is_over}
         self.wanted = ()
+        if over:
+            self.subscriptions = tuple(e for e in self.subscriptions if e.channel not in over)
+            opening += self._finish()
         if self.paused:
             self.delivery.wheel.block(self, now)
         self.send(opening)
@@ -187,7 +191,11 @@ class Connection(Actor[Any], asyncio.Protocol):
         """Begin to tell of one more channel."""
         self.fall_behind()
         made = self._add(found, rule)
-        made.open()
+        if found.is_over:
+            self._drop(made)
+            self.send(self._finish())
+        else:
+            made.open()
         self.wake()
         return made
 
@@ -493,7 +501,7 @@ class Connection(Actor[Any], asyncio.Protocol):
         for each in self.subscriptions:
             if each.channel == event.channel:
                 self._drop(each)
-        self.send(self._finish())
+                self.send(self._finish())
         self.wake()
 
 

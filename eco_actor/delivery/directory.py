@@ -37,6 +37,11 @@ class Found:
     live: LiveChannel | None = None
     last: Event | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the client has all of a scan that has ended."""
+        return self.last is not None and self.place.position >= self.last.position
+
 
 class Directory:
     """Finds channels by name: those of *log*, and the *live* ones, which are in no log."""

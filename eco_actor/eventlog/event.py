@@ -31,9 +31,9 @@ class Cursor:
         return cls(found[1], int(found[2], 16)) if found else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each event, and freezing costs more than that
 class Draft:
-    """An event that wants a place in the log.
+    """An event that wants a place in the log. Not to be changed once made.
 
     `data` holds what JSON can hold. `at_ms` is wall time, milliseconds since 1970. `opens` marks
     the first event of its channel, `final` the last; `terminal` ones are never dropped. `key` names

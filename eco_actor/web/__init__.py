@@ -1,14 +1,20 @@
 """The HTTP edge: the only package that knows aiohttp's server.
 
+server          the actor that owns the listening sockets; listening makes them
+door            where connections come in; head: what is plain in a request, pure
+handover        taking a connection over from aiohttp
 problems        errors as RFC 9457 answers
 trust           who may call at all: Host, Origin, CORS
 operator        who may kill and publish: login and guard; operator_token: the file it is in
 requests        what clients send, checked; bodies: small JSON bodies
 scans           /scan/classify, snapshot, result
-streams         /scan/{task_id}/stream, /stream
+streams         /scan/{task_id}/stream, /stream, /ws
+polls           /scan/{task_id}/events, /channels/{channel}/events
+channels        publishing; accepted: its answer; idempotency: the same answer again
 operations      /healthz, /readyz, /actors
+metrics         /metrics; figures: what is in it
+drain           /drain: the streams are told to go
 inspection      /actors/inspect, trace, suspend, resume: one actor, for the operator
 observer        /observer
 pages           / and /static/
-server          the actor that owns the listening socket
 """

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from eco_actor.delivery.admission import Gate
 from eco_actor.delivery.connection import Connection, Delivery, Wanted
-from eco_actor.delivery.directory import SCAN, Found
+from eco_actor.delivery.directory import SCAN
 from eco_actor.delivery.frames import (
     SSE_CHANNEL,
     SSE_SCAN,
@@ -84,7 +84,7 @@ class StreamRoutes:
     ) -> web.StreamResponse:
         after = _after(request.headers, request.query)
         wanted = await self._wanted(channels, after, _rule(request.query))
-        if all(_is_over(found) for found, _ in wanted):
+        if all(found.is_over for found, _ in wanted):
             return web.Response(status=204, headers=NO_STORE)  # which stops an EventSource for good
         shared = self._trust.shared(request)
         head = _lines(HEAD[:-2], shared) if shared else HEAD
@@ -258,11 +258,6 @@ def _rule(query: Mapping[str, str]) -> Rule:
 def _client(transport: asyncio.BaseTransport | None) -> str:
     """Who is to come back: the address, and the port, for many may share an address."""
     return "" if transport is None else str(transport.get_extra_info("peername"))
-
-
-def _is_over(found: Found) -> bool:
-    """Whether the client has all of a scan that has ended."""
-    return found.last is not None and found.place.position >= found.last.position
 
 
 def _lines(head: bytes, headers: Mapping[str, str]) -> bytes:

@@ -120,7 +120,39 @@ class Delivery(RuleBasedStateMachine):
 
         self.run(show())
 
-    @rule(channel=WHICH, count=st.integers(1, 20))
+    @rule(
+        who=st.integers(0, 1),
+        room=ROOMS,
+        channels=st.lists(WHICH, min_size=4, max_size=20),
+        keys=st.lists(KEYS, min_size=1, max_size=4),
+        pad=PADS,
+        apart=st.sampled_from([0.0, 0.0, 0.003]),
+    )
+    def flood(
+        self,
+        who: int,
+        room: int,
+        channels: list[str],
+        keys: list[str | None],
+        pad: int,
+        apart: float,
+    ) -> None:
+        """A client stalls, and many events come."""
+
+        async def flood() -> None:
+            client = self.followers[who].client
+            if client is not None:
+                client.transport.stall(room)
+            for n, channel in enumerate(channels):
+                self.numbers += 1
+                made = draft(channel, self.numbers, pad, key=keys[n % len(keys)])
+                self.stage.log.append([made], done=self._appended)
+                await asyncio.sleep(apart)
+
+        self.run(flood())
+
+    @precondition(lambda self: self.numbers > 20)
+    @rule(channel=WHICH, count=st.integers(1, 8))
     def trim(self, channel: str, count: int) -> None:
         """History gives way while clients read it."""
         self.run(self.stage.trim(channel, count))

@@ -133,7 +133,7 @@ def test_an_answer_is_bounded(history: History, rule: Rule, limit: int) -> None:
 def test_latest_is_the_newest_and_the_terminal(history: History, capacity: int) -> None:
     """Where bytes do not count: the newest so many, terminal ones before them, a gap."""
     events = [event(each.position, 1, terminal=each.terminal) for each in history.events]
-    if sum(each.terminal for each in events) > RESERVE:
+    if sum(each.terminal for each in events) >= RESERVE:
         return
     told = poll(events, Rule(Overflow.LATEST, capacity))
     newest = events[-capacity:]
