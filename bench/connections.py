@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--connections", type=int, default=5000, help="of each kind (5000)")
+    parser.add_argument("--connections", type=int, default=10_000, help="of each kind (10000)")
     parser.add_argument("--rounds", type=int, default=3, help="(3)")
     parser.add_argument("--only", choices=["eco", "plain_aiohttp"], help="leave the other out")
     given = parser.parse_args(arguments)

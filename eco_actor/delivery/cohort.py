@@ -14,6 +14,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from eco_actor.delivery.frames import Format
@@ -117,10 +118,18 @@ class Cohort:
         self._rest = ()
         self.flushed_at = now
         for member, event in over:
-            member.over(event)
+            self._tell(partial(member.over, event))
         waiting, self.waiting = self.waiting, {}
         for member in waiting:
-            member.step_in()
+            self._tell(member.step_in)
+        if not self.members and not self.waiting:
+            self._fanout.drop(self)  # who waited did not come
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        try:
+            what()
+        except Exception:
+            log.exception("a member failed: %s", self.channels)
 
 
 def parts(

@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import msgpack
+import msgspec
+
 from eco_actor.delivery.directory import Directory
 from eco_actor.delivery.rule import Refused
 from eco_actor.delivery.traffic import Traffic
@@ -11,6 +14,15 @@ from eco_actor.eventlog import Cursor, Draft, Event, EventLog, StoreError
 
 MAX_KEY: Final = 128
 """Characters of a key."""
+
+MAX_EVENT: Final = 64 * 1024
+"""Bytes of an event, as JSON."""
+
+MAX_DEPTH: Final = 128
+"""Maps and lists in one another: what can be read must be writable again, on any transport."""
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
 
 Published = Callable[[Cursor | None, Refused | StoreError | None], None]
 """Called in the loop with the event's cursor (None: it is transient), or with what was wrong."""
@@ -39,6 +51,7 @@ class Publisher:
             self._directory.publishable(channel)
             if key is not None and not 1 <= len(key) <= MAX_KEY:
                 raise Refused("bad_option", f"key: 1 to {MAX_KEY} characters")
+            _check(data)
             draft = Draft(channel, data, int(time.time() * 1000), key=key, transient=transient)
             if transient:
                 self._log.show(draft)
@@ -48,8 +61,6 @@ class Publisher:
                 self._append(draft, done)
         except (Refused, StoreError) as error:
             done(None, error)
-        except (TypeError, ValueError, OverflowError) as error:
-            done(None, Refused("bad_data", f"data: {error}"))
 
     def _append(self, draft: Draft, done: Published) -> None:
         def appended(events: Sequence[Event], error: StoreError | None) -> None:
@@ -60,3 +71,32 @@ class Publisher:
             done(events[0].cursor, None)
 
         self._log.append([draft], done=appended)
+
+
+def _check(data: Mapping[str, Any]) -> None:
+    """Refused for data that could not go out on every transport, or would not be the same there."""
+    try:
+        encoded = _encode(data)
+        msgpack.packb(data)
+        same = _decode(encoded) == data  # not of bytes, of keys that are no text, of NaN
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise Refused("bad_data", f"data: {error}") from error
+    if not same:
+        raise Refused("bad_data", "data: it holds what JSON cannot hold")
+    if len(encoded) > MAX_EVENT:
+        raise Refused("too_large", f"data: an event has at most {MAX_EVENT} bytes")
+    if encoded.count(b"{") + encoded.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+        raise Refused("bad_data", f"data: at most {MAX_DEPTH} levels of maps and lists")
+
+
+def _depth(data: Mapping[str, Any]) -> int:
+    """Levels of maps and lists in one another; one more than MAX_DEPTH for all that is deeper."""
+    depth = 0
+    level: list[Any] = [data]
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        below: list[Any] = []
+        for each in level:
+            below += each.values() if isinstance(each, dict) else each
+        level = [value for value in below if isinstance(value, dict | list)]
+    return depth

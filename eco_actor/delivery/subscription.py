@@ -158,7 +158,7 @@ class Subscription:
         """Whether it has not begun, and has nothing to catch up with."""
         if self.mode is not Mode.CLOSED or self.rule.interval or self.live is not None:
             return False
-        return self.position >= self._log.head
+        return self.position == self._log.head  # ahead of it, the next offers are known already
 
     def step_in(self, counted: int) -> None:
         """Its cohort, which has counted so many events, writes for it from now on."""
@@ -194,12 +194,16 @@ class Subscription:
     @property
     def idle(self) -> bool:
         """Whether the client has been told of everything up to the present."""
-        return self.mode is Mode.BEHIND and self.loss is None and self._head() is None
+        if self.mode is not Mode.BEHIND or self.position > self._log.head:
+            return False  # a page may be ahead of what was offered
+        return self.loss is None and self._head() is None
 
     # ---- in
 
     def offer(self, event: Event) -> None:
         """A live event, from the hub."""
+        if self.mode is not Mode.BEHIND:
+            return  # it was refused one before this: the log has both
         if event.position <= self.position and event.cursor is not None:
             return
         waiting = self._head() is not None

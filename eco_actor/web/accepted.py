@@ -16,7 +16,9 @@ from aiohttp.web_request import BaseRequest
 
 from eco_actor.web.problems import NO_STORE
 
-_HEADERS: Final = {"Content-Type": "application/json", **NO_STORE}
+_HEADERS: Final = web.StreamResponse(
+    headers={"Content-Type": "application/json", **NO_STORE}
+).headers
 
 
 class _Head:
@@ -80,5 +82,12 @@ class Accepted(web.StreamResponse):
             and super().keep_alive is None
             and self.status == 202
             and self.headers == _HEADERS
-            and not any(app.on_response_prepare for app in request.match_info.apps)
+            and not _has_hooks(request)
         )
+
+
+def _has_hooks(request: web.Request) -> bool:
+    for app in request.match_info.apps:  # noqa: SIM110  # three times as fast as any()
+        if app.on_response_prepare:
+            return True
+    return False

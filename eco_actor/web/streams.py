@@ -174,7 +174,7 @@ class StreamRoutes:
         else:
             return False
         wanted, after = self._wanted_now(asked, headers, options)
-        if not wanted or any(found.last is not None and _is_over(found) for found, _ in wanted):
+        if not wanted or any(found.is_over for found, _ in wanted):
             return False
         resuming = after is not None
         supervisor = self._admit(self._delivery.traffic.sse, resuming)

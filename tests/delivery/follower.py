@@ -138,6 +138,6 @@ class Follower:
             assert trimmed or self.overflow not in ("buffer", "close")
             missed += not trimmed
         dropped = sum(h.dropped for h in self.holes)
-        assert dropped <= len(published) + shown - len(self.told) + self.sessions * shown
-        if self.sessions == 1:
-            assert dropped >= missed, f"{missed} are missing, {dropped} were told"
+        if self.sessions == 1:  # who comes back may lose the same events again
+            most = len(published) + shown - len(self.told)
+            assert missed <= dropped <= most, f"{missed} to {most} are missing, {dropped} were told"

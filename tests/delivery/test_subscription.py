@@ -1,279 +1,321 @@
-"""The key promise of the rule buffer: everything, once, in order, in bounded memory."""
+"""The rule table: what a slow client gets, what it is told, and that no loss is silent."""
 
 import asyncio
-import random
-import tempfile
-from pathlib import Path
+from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, seed, settings
-from hypothesis import strategies as st
 
-from eco_actor.delivery.subscription import BATCH, Subscription
-from eco_actor.eventlog import Draft, Durability, Event, EventLog, Resume, SqliteStore, StoreError
+from eco_actor.delivery.rule import MAX_WAITING, RESERVE
+from eco_actor.delivery.subscription import Mode
+from eco_actor.eventlog import Draft
 from eco_actor.eventlog.recent import Recent
-from eco_actor.runtime import MailboxSpec
 from eco_actor.runtime.testing import run_virtual
-from tests.fakes import FakeStore
+from tests.delivery.follower import conserved
+from tests.delivery.stage import Client, Stage, soon, staged
+from tests.delivery.wire import Hole
 
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("publish"), st.integers(1, 12)),
-        st.tuples(st.just("elsewhere"), st.integers(1, 3)),
-        st.tuples(st.just("settle"), st.just(0)),
-        st.tuples(st.just("take"), st.integers(1, 3)),
-        st.tuples(st.just("turn"), st.integers(1, 3)),
-        st.tuples(st.just("reconnect"), st.integers(0, 8)),
-    ),
-    max_size=25,
+RULES = ["buffer", "latest", "drop", "close", "coalesce"]
+KINDS = ["sse", "json", "msgpack"]
+
+
+async def stalled(stage: Stage, overflow: str, capacity: int, kind: str = "sse") -> Client:
+    """A client that has read its opening and one event, `n` 0, and then reads nothing."""
+    client = await stage.connect("app:a", kind=kind, overflow=overflow, capacity=capacity)
+    await stage.publish("app:a", 0)
+    await soon()
+    client.transport.stall()
+    await stage.publish("app:a", 1)  # fills the transport: what follows is behind
+    await soon()
+    assert client.actor.paused
+    return client
+
+
+async def go_on(client: Client) -> None:
+    client.transport.allow(None)
+    await soon()
+
+
+def ranges(gaps: Sequence[Hole]) -> list[tuple[int, int, int, str]]:
+    return [(gap.begin, gap.end, gap.dropped, gap.reason) for gap in gaps]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("overflow", "told", "gap"),
+    [
+        ("buffer", [2, 3, 4, 5, 6, 7, 8], None),
+        ("latest", [6, 7, 8], (2, 6, 4, "overflow")),
+        ("drop", [2, 3, 4], (5, 9, 4, "overflow")),
+        ("coalesce", [6, 7, 8], (2, 6, 4, "overflow")),
+    ],
 )
-
-
-def draft(n: int, channel: str = "app:a") -> Draft:
-    return Draft(channel, {"n": n}, at_ms=1)
-
-
-class Client:
-    """Reads one channel, and comes back with its last cursor when its connection breaks."""
-
-    def __init__(self, log: EventLog, capacity: int) -> None:
-        self.log = log
-        self.capacity = capacity
-        self.got: list[Event] = []
-        self.cursor: str | None = None
-        self.wakes = 0
-        self.connect()
-
-    def connect(self) -> None:
-        spec = MailboxSpec[Event](self.capacity)
-        self.subscription = Subscription(self.log, "app:a", self.cursor, spec)
-        expected = Resume.FRESH if self.cursor is None else Resume.RECOVERED
-        assert self.subscription.resume is expected
-        self.cursor = str(self.subscription.begins)
-        self.subscription.open(self.wake)
-
-    def wake(self) -> None:
-        self.wakes += 1
-
-    async def take(self) -> int:
-        events = await self.subscription.take()
-        assert len(events) <= BATCH
-        assert len(self.subscription.mailbox) <= self.capacity
-        self.got.extend(events)
-        if events:
-            self.cursor = str(events[-1].cursor)
-        return len(events)
-
-    def reconnect(self, lost: int) -> None:
-        """Come back, the last *lost* events having been written to a connection that broke."""
-        self.subscription.close()
-        if lost and self.got:
-            del self.got[-lost:]
-            begin = self.log.cursor(0)
-            self.cursor = str(self.got[-1].cursor if self.got else begin)
-        self.connect()
-
-    async def read_all(self) -> None:
-        while await self.take():
-            pass
-
-
-async def play(log: EventLog, capacity: int, kept: int, steps: list[tuple[str, int]]) -> None:
-    """Do *steps*, read the rest, and compare with what was published."""
-    log._recent = Recent(kept)
-    await log.open()
-    published = 0
-    client = Client(log, capacity)
-    for what, n in steps:
-        match what:
-            case "publish":
-                for _ in range(n):
-                    published += 1
-                    log.append([draft(published)])
-            case "elsewhere":
-                log.append([draft(0, "app:b") for _ in range(n)])
-            case "settle":
-                await log.commit([])
-            case "take":
-                for _ in range(n):
-                    await client.take()
-            case "turn":
-                for _ in range(n):
-                    await asyncio.sleep(0)
-            case "reconnect":
-                client.reconnect(lost=n)
-    await log.commit([])
-    await client.read_all()
-    await log.close()
-    assert [event.data["n"] for event in client.got] == list(range(1, published + 1))
-    positions = [event.position for event in client.got]
-    assert positions == sorted(set(positions))
-
-
-@seed(1)
-@settings(max_examples=150, deadline=None)
-@given(STEPS, st.integers(1, 4), st.sampled_from([1, 3, 4096]))
-def test_every_event_is_handed_out_once_and_in_order(
-    steps: list[tuple[str, int]], capacity: int, kept: int
+def test_a_full_mailbox_does_what_its_rule_says(
+    kind: str, overflow: str, told: list[int], gap: tuple[int, int, int, str] | None
 ) -> None:
-    """Whatever is published, taken, overflowed and resumed in whatever order, in memory."""
-    asyncio.run(play(EventLog(SqliteStore(None, Durability.OFF)), capacity, kept, steps))
+    """Three places for seven events; the gap is told in its place, with what was lost exactly."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, overflow, 3, kind)
+            for n in range(2, 9):
+                await stage.publish("app:a", n)
+            await go_on(client)
+            assert client.numbers() == [0, 1, *told]
+            assert ranges(client.gaps) == ([gap] if gap else [])
+            if gap is not None:
+                lost = await stage.log.page(["app:a"], gap[0])
+                missing = [e.data["n"] for e in lost.events if e.position <= gap[1]]
+                assert missing == [n for n in range(2, 9) if n not in told]
+            await stage.publish("app:a", 9)
+            await soon()
+            assert client.numbers()[-1] == 9
+            assert client.subscriptions[0].mode is Mode.IN_STEP
+
+    run_virtual(main())
 
 
-@seed(2)
-@settings(max_examples=25, deadline=None)
-@given(STEPS, st.integers(1, 4), st.sampled_from([1, 4096]))
-def test_so_it_is_when_readers_are_other_threads(
-    steps: list[tuple[str, int]], capacity: int, kept: int
+def test_close_ends_the_connection_and_the_cursor_brings_it_back() -> None:
+    """The bye says so, as the last thing; nothing is lost over it."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, "close", 3)
+            await stage.publish("app:a", 2, 3, 4)
+            await soon()
+            assert client.cell.alive
+            await stage.publish("app:a", 5)
+            await soon()
+            await go_on(client)
+            assert (client.bye.code, client.bye.reconnect) == ("slow_consumer", True)
+            assert client.transport.closed
+            assert stage.traffic.sse.ended["slow_consumer"] == 1
+            again = await stage.connect("app:a", after=client.sse.last_id, overflow="close")
+            await soon()
+            assert [*client.numbers(), *again.numbers()] == [0, 1, 2, 3, 4, 5]
+
+    run_virtual(main())
+
+
+def test_coalesce_replaces_what_has_the_same_key() -> None:
+    """The newest of a key goes to the tail; the gap says coalesced, and ids do not go back."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, "coalesce", 8)
+            for n, key in enumerate("abac", start=2):
+                await stage.publish("app:a", n, key=key)
+            await go_on(client)
+            assert client.numbers() == [0, 1, 3, 4, 5]
+            assert ranges(client.gaps) == [(2, 3, 1, "coalesced")]
+            assert client.sse.ids == sorted(client.sse.ids)
+
+    run_virtual(main())
+
+
+def test_pieces_of_one_text_become_one_and_leave_no_gap() -> None:
+    """Transient deltas of a key that follow each other are joined."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, "coalesce", 4)
+            for pos, delta in ((0, "Gl"), (2, "as"), (4, "s")):
+                data = {"pos": pos, "delta": delta}
+                stage.log.show(Draft("app:a", data, 1, key="text", transient=True))
+            await go_on(client)
+            assert client.events[-1].data == {"pos": 0, "delta": "Glass"}
+            assert len(client.events) == 3
+            assert not client.gaps
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("overflow", ["buffer", "latest", "drop", "coalesce"])
+def test_terminal_events_get_through_under_every_rule(overflow: str) -> None:
+    """As many as the reserve holds, in their place among the others."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, overflow, 2)
+            for n in range(2, 2 + RESERVE):
+                await stage.publish("app:a", n, 100 + n)
+                await stage.publish("app:a", 200 + n, terminal=True)
+            await go_on(client)
+            numbers = client.numbers()
+            assert [n for n in numbers if n >= 200] == [200 + n for n in range(2, 2 + RESERVE)]
+            at = [event.position for event in client.events]
+            assert at == sorted(at, key=lambda each: each or 0)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("overflow", ["latest", "drop", "coalesce"])
+def test_what_waits_is_bounded_in_bytes(overflow: str) -> None:
+    """However large the capacity is: the rule speaks at the bound."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, overflow, 4096)
+            pad = 50_000
+            for n in range(2, 22):
+                await stage.publish("app:a", n, pad=pad)
+            (subscription,) = client.subscriptions
+            statistics = subscription.statistics()
+            assert isinstance(statistics["bytes"], int)
+            assert MAX_WAITING - pad - 200 < statistics["bytes"] <= MAX_WAITING
+            await go_on(client)
+            kept = len(client.numbers()) - 2
+            assert kept == MAX_WAITING // (pad + 100)
+            (gap,) = client.gaps
+            assert gap.dropped == 20 - kept
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("pad", [0, 50_000])
+def test_under_buffer_a_thousand_events_later_little_is_in_memory(pad: int) -> None:
+    """The mailbox holds its capacity and the log is the rest of it; then the client has all."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, "buffer", 7)
+            last = 1000 if not pad else 60
+            for n in range(2, last):
+                await stage.publish("app:a", n, pad=pad)
+            (subscription,) = client.subscriptions
+            assert subscription.mode is Mode.PAGING
+            assert subscription.mailbox is not None
+            assert len(subscription.mailbox) <= 7
+            for _ in range(20):
+                client.transport.allow(20_000)
+                await soon()
+                waiting = sum(event.size for event in subscription._backlog or ())
+                assert waiting <= MAX_WAITING
+            await go_on(client)
+            assert client.numbers() == list(range(last))
+            assert not client.gaps
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("overflow", ["buffer", "drop", "latest"])
+def test_lost_transient_events_are_counted_in_a_gap_without_a_range(overflow: str) -> None:
+    """They were in no log: from and to are equal, and `dropped` says how many."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, overflow, 2)
+            stage.show("app:a", 10, 11, 12, 13, 14)
+            await go_on(client)
+            kept = [13, 14] if overflow == "latest" else [10, 11]
+            assert client.numbers() == [0, 1, *kept]
+            assert ranges(client.gaps) == [(2, 2, 3, "overflow")]
+
+    run_virtual(main())
+
+
+def test_losses_of_one_channel_are_one_gap_until_it_is_told() -> None:
+    """Events that were kept in between lie in its range, and are told all the same."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, "latest", 2)
+            await stage.publish("app:a", 2, 3, 4)
+            await stage.publish("app:a", 5, terminal=True)
+            await stage.publish("app:a", 6, 7)
+            await go_on(client)
+            (gap,) = client.gaps
+            told = client.numbers()
+            assert 5 in told
+            assert set(range(2, 8)) - set(told) <= set(range(gap.begin, gap.end))
+            assert gap.dropped == 6 - len(told[2:])
+            assert client.sse.ids == sorted(client.sse.ids)
+
+    run_virtual(main())
+
+
+def test_what_is_trimmed_while_a_client_pages_is_a_gap() -> None:
+    """In its place, with the exact range; what is left follows."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stalled(stage, "buffer", 2)
+            await stage.publish("app:a", *range(2, 200))
+            await stage.trim("app:a", 50)
+            await go_on(client)
+            assert ranges(client.gaps) == [(4, 50, 0, "trimmed")]
+            assert client.numbers() == [0, 1, 2, 3, *range(50, 200)]
+            assert client.sse.ids == sorted(client.sse.ids)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("kept", [1, 4096])
+@pytest.mark.parametrize("read", [0.0, 0.01])
+@pytest.mark.parametrize("overflow", RULES)
+def test_going_live_behind_a_history_loses_and_repeats_nothing(
+    overflow: str, kept: int, read: float
 ) -> None:
-    """The same with a file, whose readers see events before they are offered."""
+    """Events are published all the while it is read, from memory or from the store."""
 
     async def main() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            store = SqliteStore(Path(folder) / "log.db", Durability.NORMAL)
-            await play(EventLog(store), capacity, kept, steps)
-
-    asyncio.run(main())
-
-
-@seed(3)
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(0, 2**32),
-    st.integers(1, 5),
-    st.sampled_from([1, 4, 4096]),
-    st.sampled_from([0.0, 0.3, 2.0]),
-    st.sampled_from([0.0, 0.3, 2.0]),
-)
-def test_a_slow_client_of_a_slow_store_misses_nothing(
-    seed: int, capacity: int, kept: int, lead: float, read: float
-) -> None:
-    """Publisher and client at paces of their own, reads that are long under way and see events
-    before they are offered: the client is woken for all of them.
-    """
-    dice = random.Random(seed)
-
-    async def main() -> None:
-        store = FakeStore(delay=0.1, lead=lead, read=read)
-        log = EventLog(store)
-        log._recent = Recent(kept)
-        await log.open()
-        woken = asyncio.Event()
-        subscription = Subscription(log, "app:a", None, MailboxSpec(capacity))
-        got: list[int] = []
-
-        async def publish() -> None:
-            for n in range(60):
-                log.append([draft(n)])
-                if dice.random() < 0.3:
-                    log.append([draft(n, "app:b")])
-                if dice.random() < 0.5:
-                    await asyncio.sleep(dice.random())
-
-        async def read_on() -> None:
-            while len(got) < 60:
-                await woken.wait()
-                woken.clear()
-                while events := await subscription.take():
-                    got.extend(event.data["n"] for event in events)
-                    await asyncio.sleep(dice.random() * dice.choice([0, 0, 5]))
-
-        subscription.open(woken.set)
-        woken.set()
-        async with asyncio.timeout(1000):
-            await asyncio.gather(publish(), read_on())
-        assert got == list(range(60))
+        async with staged() as stage:
+            stage.log._recent = Recent(kept)
+            stage.store.read = read
+            await stage.publish("app:a", *range(300))
+            client = await stage.connect(
+                "app:a", after="earliest", overflow=overflow, capacity=4096
+            )
+            for n in range(300, 400):
+                await stage.publish("app:a", n)
+                await asyncio.sleep(0.0005)
+            await soon()
+            await asyncio.sleep(1)
+            assert client.numbers() == list(range(400))
+            assert client.subscriptions[0].mode is Mode.IN_STEP
 
     run_virtual(main())
 
 
-def test_what_waits_for_a_client_that_does_not_read_is_bounded() -> None:
-    """A thousand events later its mailbox holds its capacity; then it reads them all."""
+@pytest.mark.parametrize("overflow", RULES)
+def test_counters_of_a_subscription_add_up(overflow: str) -> None:
+    """In step, behind, paging, and after its end."""
 
     async def main() -> None:
-        log = EventLog(FakeStore())
-        await log.open()
-        client = Client(log, capacity=7)
-        await client.read_all()
-        for n in range(1000):
-            await log.commit([draft(n)])
-        assert len(client.subscription.mailbox) == 7
-        await client.read_all()
-        assert [event.data["n"] for event in client.got] == list(range(1000))
+        async with staged() as stage:
+            client = await stalled(stage, overflow, 3)
+            (subscription,) = client.subscriptions
+            for n in range(2, 12):
+                await stage.publish("app:a", n, key=str(n % 2))
+                stage.show("app:a", 100 + n)
+                assert conserved(subscription.statistics()), subscription.statistics()
+            await go_on(client)
+            await stage.publish("app:a", 12)
+            await soon()
+            told = subscription.statistics()
+            assert conserved(told)
+            if overflow != "close":
+                assert told["handled"] == len(client.events)
+            client.transport.vanish()
+            await soon()
+            assert conserved(subscription.statistics())
 
     run_virtual(main())
 
 
-def test_a_client_that_keeps_up_is_woken_once_a_gap() -> None:
-    """Further events while some wait wake nobody; what is live reads nothing from the store."""
+def test_an_unreadable_store_ends_the_stream_and_loses_nothing() -> None:
+    """A bye that says come back; the cursor is good then."""
 
     async def main() -> None:
-        store = FakeStore()
-        log = EventLog(store)
-        await log.open()
-        client = Client(log, capacity=10)
-        await client.read_all()
-        store.reads_fail = True
-        client.wakes = 0
-        await log.commit([draft(n) for n in range(5)])
-        assert client.wakes == 1
-        await client.read_all()
-        await log.commit([draft(5)])
-        assert client.wakes == 2
-        await client.read_all()
-        assert len(client.got) == 6
-
-    run_virtual(main())
-
-
-@pytest.mark.parametrize("after", ["rubbish", "other-3"])
-def test_an_unknown_cursor_reads_from_the_beginning(after: str) -> None:
-    """It is told so, and misses nothing."""
-
-    async def main() -> None:
-        log = EventLog(FakeStore())
-        await log.open()
-        await log.commit([draft(n) for n in range(3)])
-        subscription = Subscription(log, "app:a", after, MailboxSpec(4))
-        assert subscription.resume is Resume.RESET
-        assert subscription.begins == log.cursor(0)
-        subscription.open(lambda: None)
-        assert [event.data["n"] for event in await subscription.take()] == [0, 1, 2]
-
-    run_virtual(main())
-
-
-def test_the_cursor_of_a_page_is_good_before_its_event_is_offered() -> None:
-    """Whoever read an event that is committed may resume behind it at once."""
-
-    async def main() -> None:
-        log = EventLog(FakeStore(lead=1.0))
-        await log.open()
-        log.append([draft(1)])
-        await asyncio.sleep(0.5)
-        page = await log.page(["app:a"], 0)
-        assert [event.position for event in page.events] == [1]
-        assert log.resume(str(page.events[-1].cursor)) == (Resume.RECOVERED, 1)
-
-    run_virtual(main())
-
-
-def test_a_store_that_cannot_be_read_is_an_error_of_the_take_and_loses_nothing() -> None:
-    """StoreError; the next take goes on where the last one stood."""
-
-    async def main() -> None:
-        store = FakeStore()
-        log = EventLog(store)
-        await log.open()
-        log._recent = Recent(1)
-        await log.commit([draft(n) for n in range(5)])
-        client = Client(log, capacity=2)
-        store.reads_fail = True
-        with pytest.raises(StoreError):
-            await client.take()
-        await log.commit([draft(5)])
-        store.reads_fail = False
-        await client.read_all()
-        assert [event.data["n"] for event in client.got] == list(range(6))
+        async with staged() as stage:
+            stage.log._recent = Recent(1)
+            await stage.publish("app:a", 1, 2, 3)
+            stage.store.reads_fail = True
+            client = await stage.connect("app:a", after="earliest")
+            await soon()
+            assert (client.bye.code, client.bye.reconnect) == ("going_away", True)
+            stage.store.reads_fail = False
+            again = await stage.connect("app:a", after=client.sse.last_id)
+            await soon()
+            assert again.numbers() == [1, 2, 3]
 
     run_virtual(main())

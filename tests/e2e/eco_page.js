@@ -43,6 +43,20 @@ const complaints = [];
 window.addEventListener("unhandledrejection", (event) => complaints.push(`unhandled: ${event.reason}`));
 window.addEventListener("error", (event) => complaints.push(event.message));
 
+/** What listens for a change of the network or of the page's being seen. */
+const listeners = new Set();
+const WAKES = ["online", "pageshow", "visibilitychange"];
+for (const target of [window, document]) {
+  target.addEventListener = (name, ...given) => {
+    if (WAKES.includes(name)) listeners.add(given[0]);
+    EventTarget.prototype.addEventListener.call(target, name, ...given);
+  };
+  target.removeEventListener = (name, ...given) => {
+    listeners.delete(given[0]);
+    EventTarget.prototype.removeEventListener.call(target, name, ...given);
+  };
+}
+
 /**
  * Follow or connect, and note all that is told. With `slow` each event is held until `next` of the record is called.
  * @returns the record, whose `stream` it is
@@ -82,4 +96,4 @@ async function scattered(count, options) {
   return all.map(({ waits }) => waits[0]);
 }
 
-Object.assign(window, { eco, clock, complaints, begin, scattered, ready: true });
+Object.assign(window, { eco, clock, complaints, listeners, begin, scattered, ready: true });

@@ -164,6 +164,19 @@ async def test_a_slow_reader_holds_up_the_server_and_not_its_memory(
     await page.evaluate("clearInterval(pump)")
 
 
+async def test_what_was_not_taken_comes_again(scripted: Scripted, page: Page) -> None:
+    """A connection given up in mid-read is resumed behind the event that was taken last."""
+    await follow(page, "{ slow: true }")
+    await (await scripted.visit()).open(event("c1", 1), event("c2", 2), event("c3", 3))
+    await until(page, "a.events.length")
+    await page.evaluate(WAKES["online"])
+    await page.evaluate("a.next()")
+    assert await waits(page) == [0]
+    await advance(page, 0)
+    assert (await scripted.visit()).headers["Last-Event-ID"] == "c1"
+    assert await seen(page, "it.events") == [1]
+
+
 @pytest.mark.parametrize("how", ["close", "abort", "aborted before"])
 @pytest.mark.parametrize("state", ["connecting", "open", "waiting"])
 async def test_it_ends_when_it_is_told_to(
@@ -193,7 +206,7 @@ async def test_it_ends_when_it_is_told_to(
     assert await page.evaluate("last") == ({"done": True, "value": None} if closed else "enough")
     await page.evaluate("a.stream.close(), stop.abort()")
     assert await seen(page, "it.states.filter((each) => each === 'closed').length") == 1
-    assert await page.evaluate("clock.timers.size") == 0
+    assert await page.evaluate("[clock.timers.size, listeners.size]") == [0, 0]
     assert scripted.visits.empty()
 
 

@@ -145,7 +145,7 @@ async def test_a_member_of_a_crowd_is_looked_into(browser_page: Page, own: Serve
         await browser_page.locator(row(path)).focus()
         await browser_page.keyboard.press("i")
         details = browser_page.locator(row(f"{path} details"))
-        await expect(details.locator(".attributes")).to_contain_text("_transport")
+        await expect(details.locator(".attributes")).to_contain_text("transport")
         await details.get_by_role("button", name="Suspend").click()
         await details.get_by_role("button", name="Resume").click()
         await expect(details.get_by_role("button", name="Suspend")).to_be_visible()

@@ -51,6 +51,11 @@ class World:
         await made.begin(chosen, headers or {}, small)
         return made
 
+    def close(self) -> None:
+        """Let all its clients leave."""
+        for follower in self.followers:
+            follower.close()
+
     async def publish(self, channel: str, data: Any, **options: object) -> str | None:
         """The cursor of an event that was taken."""
         path = f"/channels/{channel}/events?{urlencode(options)}"
@@ -135,11 +140,14 @@ def numbers(items: Sequence[Item]) -> list[int]:
 
 
 @asynccontextmanager
-async def world_of(session: aiohttp.ClientSession, server: Server) -> AsyncIterator[World]:
-    token = await asyncio.to_thread((server.data_dir / "operator-token").read_text)
+async def world_of(
+    session: aiohttp.ClientSession, server: Server, token: str | None = None
+) -> AsyncIterator[World]:
+    """*server*, and the token that it was given, or else has made."""
+    if token is None:
+        token = await asyncio.to_thread((server.data_dir / "operator-token").read_text)
     world = World(session, server.url, token.strip())
     try:
         yield world
     finally:
-        for follower in world.followers:
-            follower.close()
+        world.close()

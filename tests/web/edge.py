@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from eco_actor.delivery.directory import Directory
@@ -93,6 +94,33 @@ async def edge(
     finally:
         await made.runner.cleanup()
         await log.close()
+
+
+class Held:
+    """Keeps appends from the store until they are let go."""
+
+    def __init__(self, here: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._append = here.log.append
+        self._calls: list[tuple[Any, ...]] = []
+        self._open = False
+        monkeypatch.setattr(here.log, "append", self.append)
+
+    def append(self, *given: Any) -> None:
+        if self._open:
+            self._append(*given)
+        else:
+            self._calls.append(given)
+
+    async def has(self, many: int) -> None:
+        """Until there are so many."""
+        async with asyncio.timeout(20):
+            while len(self._calls) < many:  # noqa: ASYNC110  # there is no event
+                await asyncio.sleep(0)
+
+    def let_go(self) -> None:
+        self._open = True
+        for given in self._calls:
+            self._append(*given)
 
 
 async def publish(here: Edge, count: int, channel: str = "app:a", **how: Any) -> list[Event]:

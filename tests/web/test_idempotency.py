@@ -13,7 +13,7 @@ from eco_actor.web.idempotency import EXPIRED, KEPT_MS, fingerprint
 from tests.web.checks import check_problem
 from tests.web.client import Answer
 from tests.web.credentials import SECRET, bearer
-from tests.web.edge import Edge, edge, started, waiting
+from tests.web.edge import Edge, Held, edge, started, waiting
 
 
 async def keyed(here: Edge, key: str, data: object, query: str = "") -> Answer:
@@ -26,33 +26,6 @@ def rows(data_dir: Path, sql: str = "SELECT key FROM answers ORDER BY key") -> l
         found = db.execute(sql).fetchall()
     db.close()
     return found
-
-
-class Held:
-    """Keeps appends from the store until they are let go."""
-
-    def __init__(self, here: Edge, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._append = here.log.append
-        self._calls: list[tuple[Any, ...]] = []
-        self._open = False
-        monkeypatch.setattr(here.log, "append", self.append)
-
-    def append(self, *given: Any) -> None:
-        if self._open:
-            self._append(*given)
-        else:
-            self._calls.append(given)
-
-    async def one(self) -> None:
-        """Until there is one."""
-        async with asyncio.timeout(20):
-            while not self._calls:  # noqa: ASYNC110  # there is no event
-                await asyncio.sleep(0)
-
-    def let_go(self) -> None:
-        self._open = True
-        for given in self._calls:
-            self._append(*given)
 
 
 @pytest.mark.parametrize("disk", [True, False])
@@ -161,7 +134,7 @@ async def test_a_repeat_of_one_still_being_accepted_is_409(
     async with edge(session) as here:
         held = Held(here, monkeypatch)
         first = asyncio.create_task(keyed(here, "k", {"n": 1}))
-        await held.one()
+        await held.has(1)
         check_problem(await keyed(here, "k", {"n": 1}), 409, "idempotency_key_in_use")
         check_problem(await keyed(here, "k", {"n": 2}), 422, "idempotency_key_reused")
         held.let_go()
@@ -222,7 +195,7 @@ async def test_a_request_that_was_given_up_keeps_its_key(
     async with edge(session) as here:
         held = Held(here, monkeypatch)
         first = asyncio.create_task(keyed(here, "k", {"n": 1}))
-        await held.one()
+        await held.has(1)
         first.cancel()
         await asyncio.wait([first])
         check_problem(await keyed(here, "k", {"n": 1}), 409, "idempotency_key_in_use")
@@ -236,12 +209,19 @@ async def test_a_request_that_was_given_up_keeps_its_key(
 
 @pytest.mark.parametrize("trimmed", [False, True])
 async def test_a_crash_before_the_answer_was_noted_changes_nothing(
-    session: aiohttp.ClientSession, tmp_path: Path, trimmed: bool
+    session: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trimmed: bool
 ) -> None:
-    """The event is found again by what the row says of it; the row is complete from then on."""
+    """The event is found again, among others of the same data; its row is complete from then on."""
     async with edge(session, tmp_path) as here:
-        await here.publish({"n": 1})
-        first = await keyed(here, "k", {"n": 1})
+        held = Held(here, monkeypatch)
+        before = asyncio.create_task(here.publish({"n": 1}))
+        await held.has(1)
+        here.now_ms += 1
+        keeps = asyncio.create_task(keyed(here, "k", {"n": 1}))
+        await held.has(2)
+        held.let_go()
+        first = await keeps
+        await before
         await here.publish({"n": 1})
     rows(tmp_path, "UPDATE answers SET body = NULL")
     if trimmed:
@@ -261,6 +241,7 @@ async def test_a_key_is_free_after_a_day(session: aiohttp.ClientSession, tmp_pat
     """Not before, and its row is gone with the next that is written."""
     async with edge(session, tmp_path) as here:
         first = await keyed(here, "k", {"n": 1})
+        await here.log.commit([])  # the answer is in its row, and no longer in memory
         here.now_ms += KEPT_MS
         assert (await keyed(here, "k", {"n": 1})).body == first.body
         here.now_ms += 1

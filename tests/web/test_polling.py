@@ -197,10 +197,12 @@ async def test_waiting_polls_end_with_the_server(plain_edge: Edge) -> None:
     """At once, with an empty answer: the client comes back with its cursor."""
     waits = started(plain_edge, "wait=60")
     await waiting(plain_edge)
+    await publish(plain_edge, 1, "app:b")
     async with asyncio.timeout(10):
         await plain_edge.runner.cleanup()
         told = await waits
     assert told["events"] == []
+    assert told["cursor"] == str(plain_edge.log.cursor(2)), "it kept up with other channels"
     assert plain_edge.traffic.poll.ended[GOING_AWAY] == 1
 
 

@@ -183,19 +183,22 @@ async def test_a_full_store_is_503(
 
 
 async def test_a_body_may_come_in_pieces(plain_edge: Edge) -> None:
-    """Chunked, of any size; one that is too large is not read to its end."""
+    """Chunked, of any size; one that is too large is refused before its end, if it has one."""
 
-    async def pieces(size: int) -> AsyncIterator[bytes]:
+    async def pieces(size: int, *, endless: bool = False) -> AsyncIterator[bytes]:
         yield b'{"a":"'
         for _ in range(size // 1000):
             await asyncio.sleep(0)
             yield b"x" * 1000
+        if endless:
+            await asyncio.Event().wait()
         yield b'"}'
 
     answer = await plain_edge.client.post(EVENTS, data=pieces(9000), headers=bearer(SECRET))
     assert answer.status == 202
     assert await plain_edge.logged() == [{"a": "x" * 9000}]
-    answer = await plain_edge.client.post(EVENTS, data=pieces(99_000), headers=bearer(SECRET))
+    endless = pieces(99_000, endless=True)
+    answer = await plain_edge.client.post(EVENTS, data=endless, headers=bearer(SECRET))
     check_problem(answer, 413, "too_large")
 
 
@@ -235,6 +238,14 @@ async def test_the_ready_answer_is_as_any_other(plain_edge: Edge, query: str) ->
         assert each.pop("Date").endswith(" GMT")
     assert told[0] == told[1] == told[2]
     assert told[0].keys() == {"Content-Type", "Cache-Control", "Content-Length", "Server"}
+
+
+async def test_an_old_client_is_told_that_the_connection_stays(plain_edge: Edge) -> None:
+    """HTTP/1.0 closes unless both say otherwise."""
+    lines = (EVENTS, b"{}", "Connection: keep-alive")
+    said = await say(plain_edge.client, raw(*lines, version="1.0"))
+    assert said.startswith(b"HTTP/1.0 202 Accepted\r\n")
+    assert headers_of(said)["Connection"] == "keep-alive"
 
 
 async def test_many_on_one_connection_are_answered_in_order(plain_edge: Edge) -> None:

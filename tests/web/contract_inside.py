@@ -1,0 +1,54 @@
+"""A server in this process, for tests that have to look inside it or hurry its clocks."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from eco_actor.app import Eco
+from eco_actor.delivery.connection import Connection
+from tests.web.contract_clients import LONG_S
+from tests.web.contract_world import World
+from tests.web.credentials import SECRET
+
+
+class Inside(World):
+    """A server whose parts are at hand."""
+
+    def __init__(self, session: aiohttp.ClientSession, eco: Eco) -> None:
+        super().__init__(session, eco.address.url, SECRET)
+        self.eco = eco
+
+    def connections(self) -> list[Connection]:
+        """Those that are open."""
+        supervisor = self.eco._dynamic("work", "connections")()
+        assert supervisor is not None
+        found = [cell.actor for cell in supervisor.children()]
+        return [actor for actor in found if isinstance(actor, Connection)]
+
+    def ended(self, transport: str = "sse") -> dict[str, int]:
+        """How many streams ended with which code."""
+        counted = dict(self.eco.delivery.traffic.streams())[transport].ended
+        return {code: count for code, count in counted.items() if count}
+
+
+@asynccontextmanager
+async def inside(
+    session: aiohttp.ClientSession, make: Callable[..., Eco], **settings: Any
+) -> AsyncIterator[Inside]:
+    eco = await asyncio.to_thread(make, operator_token=SECRET, vision=False, **settings)
+    async with eco.running(http=True):
+        world = Inside(session, eco)
+        try:
+            yield world
+        finally:
+            world.close()
+
+
+async def until_so(so: Callable[[], bool]) -> None:
+    """Lets the loop turn until it is so."""
+    async with asyncio.timeout(LONG_S):
+        while not so():  # noqa: ASYNC110  # the condition is of many kinds
+            await asyncio.sleep(0)
