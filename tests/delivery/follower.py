@@ -95,8 +95,7 @@ class Follower:
         if self.client.transport.closing or self.client.cell.actor is None:
             return
         assert self.client.transport.get_write_buffer_size() <= WRITE + 2 * EVENT_MAX
-        for each in self.client.subscriptions:
-            statistics = each.statistics()
+        for statistics in self.client.counters():
             assert conserved(statistics), statistics
             assert statistics["depth"] <= self.capacity + 8  # type: ignore[operator]
             assert statistics["bytes"] <= MAX_WAITING  # type: ignore[operator]

@@ -80,6 +80,11 @@ class Client:
         assert isinstance(self.reader, WsReader)
         return self.reader
 
+    def counters(self) -> list[dict[str, int | str]]:
+        """The counters of each subscription, as `/actors` shows them."""
+        shown: Any = self.actor.details()["client"]
+        return [each["mailbox"] for each in shown["subscriptions"]]
+
     def _items(self, kind: type[Any]) -> list[Any]:
         return [each for each in self.reader.items if isinstance(each, kind)]
 

@@ -1,298 +1,269 @@
-"""A client's connection, from the opening to the bye, in virtual time."""
+"""A client's connection from its opening to its end, over every transport; in virtual time."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from eco_actor.delivery.connection import HEARTBEAT, PATIENCE, RETRY_MS, SPREAD_MS, Connection
-from eco_actor.delivery.connection import Signal as Told
-from eco_actor.delivery.frames import COMMENT, sse_event
-from eco_actor.delivery.subscription import Subscription
-from eco_actor.eventlog import Draft, EventLog
-from eco_actor.runtime import (
-    DynamicSupervisor,
-    MailboxSpec,
-    Ref,
-    Restart,
-    Supervisor,
-    System,
-    child,
-)
+from eco_actor.delivery.connection import FAREWELL, RETRY_MS, SPREAD_MS
+from eco_actor.delivery.sse import HEARTBEAT
+from eco_actor.delivery.subscription import Mode
 from eco_actor.runtime.testing import run_virtual
-from tests.fakes import FakeStore, FakeTransport
+from tests.delivery.stage import LIVE, soon, staged
 
-OPENING = (
-    f"retry: {RETRY_MS}\n\n"
-    'event: eco.open\nid: e-0\ndata: {"cursor":"e-0","resume":"fresh",'
-    '"overflow":"buffer","capacity":4}\n\n'
-).encode()
+KINDS = ["sse", "json", "msgpack"]
+CLOSE_CODES = {"complete": 1000, "going_away": 1001, "slow_consumer": 4008}
 
 
-def draft(n: int, *, final: bool = False) -> Draft:
-    return Draft("scan:x", {"n": n}, at_ms=1, opens=n == 1, terminal=final, final=final)
-
-
-class Server:
-    """A log and a supervisor of connections."""
-
-    def __init__(self, log: EventLog, system: System) -> None:
-        self.log = log
-        self.system = system
-
-    @property
-    def connections(self) -> DynamicSupervisor:
-        cell = self.system.find("/eco/connections")
-        assert cell is not None
-        assert isinstance(cell.actor, DynamicSupervisor)
-        return cell.actor
-
-    def connect(self, transport: FakeTransport, after: str | None = None) -> Ref[Any]:
-        subscription = Subscription(self.log, "scan:x", after, MailboxSpec(4))
-        name = str(len(self.connections))
-        return self.connections.start_child_nowait(
-            child(name, Connection, transport, subscription, restart=Restart.TEMPORARY)
-        )
-
-
-@asynccontextmanager
-async def serving(store: FakeStore | None = None) -> AsyncIterator[Server]:
-    log = EventLog(store or FakeStore())
-    await log.open()
-    tree = [child("connections", DynamicSupervisor, 10)]
-    async with System(child("eco", Supervisor, tree)) as system:
-        yield Server(log, system)
-
-
-def frames(log: EventLog) -> bytes:
-    """All events of the log as a client is to see them."""
-    assert isinstance(log.store, FakeStore)
-    return b"".join(map(sse_event, log.store.events))
-
-
-def last_bye(sent: bytes) -> dict[str, Any]:
-    retry, name, data = sent.decode().removesuffix("\n\n").rsplit("\n\n", 1)[-1].split("\n")
-    assert name == "event: eco.bye"
-    told: dict[str, Any] = json.loads(data.removeprefix("data: "))
-    assert retry == f"retry: {told['retry_ms']}"
-    return told
-
-
-def test_a_stream_is_the_opening_every_event_and_the_bye() -> None:
-    """Events from before and after the connection, then complete, and nothing more."""
+@pytest.mark.parametrize("kind", ["scan", *KINDS])
+def test_after_the_last_event_a_stream_is_complete(kind: str) -> None:
+    """A bye that says not to come back, the end, and nothing is left."""
 
     async def main() -> None:
-        async with serving() as server:
-            await server.log.commit([draft(1), draft(2)])
-            client = FakeTransport()
-            ref = server.connect(client)
-            await asyncio.sleep(1)
-            assert client.sent == OPENING + frames(server.log)
-            await server.log.commit([draft(3)])
-            await server.log.commit([draft(4, final=True)])
-            await asyncio.sleep(1)
-            events = frames(server.log)
-            assert client.sent.startswith(OPENING + events + b"retry: ")
-            assert last_bye(client.sent) == {
-                "code": "complete",
-                "reason": "this was the last event",
-                "reconnect": False,
-                "retry_ms": RETRY_MS,
-            }
-            assert client.sent.count(b"eco.bye") == 1
-            assert client.closed_at is not None
-            assert not client.aborted
-            assert not ref.alive
-            assert len(server.log.hub) == 0
+        async with staged() as stage:
+            await stage.publish("scan:a", 1, opens=True)
+            client = await stage.connect("scan:a", kind=kind)
+            await soon()
+            await stage.publish("scan:a", 2)
+            await stage.publish("scan:a", 3, final=True)
+            await soon()
+            assert client.numbers() == [1, 2, 3]
+            bye = client.bye
+            assert (bye.code, bye.reconnect, bye.retry_ms) == ("complete", False, RETRY_MS)
+            if kind in ("json", "msgpack"):
+                assert client.ws.close_code == 1000
+            assert client.transport.closed
+            assert not client.transport.aborted
+            assert not client.cell.alive
+            assert (len(stage.log.hub), len(stage.fanout), len(stage.wheel)) == (0, 0, 0)
+            assert sum(each.ended["complete"] for _, each in stage.traffic.streams()) == 1
 
     run_virtual(main())
 
 
 def test_a_stream_of_what_is_over_is_one_write() -> None:
-    """Opening, history and bye go out together when all of it is there."""
+    """Opening, history and bye; the second write is not waited for."""
 
     async def main() -> None:
-        async with serving() as server:
-            await server.log.commit([draft(1), draft(2, final=True)])
-            client = FakeTransport()
-            server.connect(client, "e-1")
-            await asyncio.sleep(1)
-            (sent,) = client.writes
-            opening = OPENING.replace(b"e-0", b"e-1").replace(b"fresh", b"recovered")
-            (_, second) = map(sse_event, server.log.store.events)  # type: ignore[attr-defined]
-            assert sent.startswith(opening + second + b"retry: ")
-            assert last_bye(sent)["code"] == "complete"
+        async with staged() as stage:
+            (first, _) = await stage.publish("scan:a", 1, 2, opens=True)
+            await stage.publish("scan:a", 3, final=True)
+            client = await stage.connect("scan:a", kind="scan", after=str(first.cursor))
+            await soon()
+            assert client.numbers() == [2, 3]
+            assert client.bye.code == "complete"
+            assert len(client.transport.writes) == 2
 
     run_virtual(main())
 
 
-def test_a_client_with_an_unknown_cursor_is_told_of_a_gap() -> None:
-    """The opening says reset, an `eco.gap` follows, then everything from the beginning."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_channel_that_is_over_does_not_keep_a_stream_open(kind: str) -> None:
+    """Behind the end of one scan already, it ends with the other."""
 
     async def main() -> None:
-        async with serving() as server:
-            await server.log.commit([draft(1)])
-            client = FakeTransport()
-            server.connect(client, "other-7")
-            await asyncio.sleep(1)
-            gap = (
-                b'event: eco.gap\nid: e-0\ndata: {"channel":"scan:x","from":"e-0","to":"e-0",'
-                b'"dropped":0,"reason":"reset"}\n\n'
-            )
-            opening = OPENING.replace(b"fresh", b"reset")
-            assert client.sent == opening + gap + frames(server.log)
+        async with staged() as stage:
+            await stage.publish("scan:b", 1, opens=True)
+            (last,) = await stage.publish("scan:a", 2, final=True, opens=True)
+            client = await stage.connect("scan:a", "scan:b", kind=kind, after=str(last.cursor))
+            await soon()
+            assert client.cell.alive
+            await stage.publish("scan:b", 3, final=True)
+            await soon()
+            assert client.numbers() == [3]
+            assert client.bye.code == "complete"
 
     run_virtual(main())
 
 
-def test_more_events_than_its_mailbox_holds_reach_a_client_that_stalls_for_a_while() -> None:
-    """The rule buffer: after the stall the rest is read from the log, in order."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_orderly_stop_says_going_away_to_each_at_a_time_of_its_own(kind: str) -> None:
+    """Come back, each after another wait; what was not sent yet the cursor has."""
 
     async def main() -> None:
-        async with serving() as server:
-            client = FakeTransport(stalled=True)
-            server.connect(client)
-            for n in range(1, 301):
-                await server.log.commit([draft(n, final=n == 300)])
-            client.resumed.set()
-            await asyncio.sleep(1)
-            assert client.sent.startswith(OPENING + frames(server.log) + b"retry: ")
-            assert last_bye(client.sent)["code"] == "complete"
+        async with staged() as stage:
+            clients = [await stage.connect("app:a", kind=kind) for _ in range(20)]
+            await stage.publish("app:a", 1)
+            stage.connections.stop_children()
+            await soon()
+            waits = [client.bye.retry_ms for client in clients]
+            assert {(each.bye.code, each.bye.reconnect) for each in clients} == {
+                ("going_away", True)
+            }
+            assert len(set(waits)) > 10
+            assert all(RETRY_MS <= wait < RETRY_MS + SPREAD_MS for wait in waits)
+            if kind != "sse":
+                assert {client.ws.close_code for client in clients} == {1001}
+            assert (len(stage.fanout), len(stage.log.hub)) == (0, 0)
 
     run_virtual(main())
 
 
-def test_a_comment_breaks_every_silence_and_only_silence() -> None:
-    """15 s after the last write, and again 15 s later; while data flows there is none."""
+def test_last_bytes_have_a_moment_and_then_the_connection_is_cut() -> None:
+    """A client that does not read its bye is not waited for; one that does is not cut."""
 
     async def main() -> None:
-        async with serving() as server:
-            client = FakeTransport()
-            server.connect(client)
-            for n in range(1, 11):
-                await asyncio.sleep(HEARTBEAT - 1)
-                await server.log.commit([draft(n)])
-            await asyncio.sleep(1)
-            assert COMMENT not in client.writes
-            spoke = client.times[-1]
-            assert spoke == 10 * (HEARTBEAT - 1)
-            await asyncio.sleep(2 * HEARTBEAT)
-            assert client.writes[-2:] == [COMMENT, COMMENT]
-            assert client.times[-2:] == pytest.approx([spoke + HEARTBEAT, spoke + 2 * HEARTBEAT])
+        async with staged() as stage:
+            stuck, slow = await stage.connect("app:a"), await stage.connect("app:a")
+            for client in (stuck, slow):
+                client.transport.stall()
+            await stage.publish("app:a", 1)
+            await soon()
+            stage.connections.stop_children()
+            await asyncio.sleep(FAREWELL / 2)
+            slow.transport.allow(None)
+            assert not stuck.transport.aborted
+            await asyncio.sleep(FAREWELL)
+            assert stuck.transport.aborted
+            assert not slow.transport.aborted
+            assert (slow.numbers(), slow.bye.code) == ([1], "going_away")
+            assert not stuck.cell.alive
 
     run_virtual(main())
 
 
-@pytest.mark.parametrize("when", ["at once", "later", "in a heartbeat"])
-def test_a_client_that_reads_nothing_is_given_up_after_a_while(when: str) -> None:
-    """20 s of a stalled write, whatever it was; the transport is closed and nothing is left."""
+def test_a_killed_connection_is_cut_without_a_word_and_not_restarted() -> None:
+    """Nothing is left of it."""
 
     async def main() -> None:
-        async with serving() as server:
-            loop = asyncio.get_running_loop()
-            client = FakeTransport(stalled=when == "at once")
-            ref = server.connect(client)
-            await asyncio.sleep(1)
-            client.stalled = True
-            match when:
-                case "at once":
-                    began = 0.0
-                case "later":
-                    began = loop.time()
-                    await server.log.commit([draft(1)])
-                case _:
-                    began = HEARTBEAT
-            await asyncio.sleep(began + PATIENCE - loop.time() - 0.1)
-            assert client.closed_at is None
-            await asyncio.sleep(1)
-            assert client.closed_at == pytest.approx(began + PATIENCE)
-            assert client.aborted, "what it has not read is dropped, not waited for"
-            assert not ref.alive
-            assert len(server.log.hub) == len(server.system.jobs) == 0
+        async with staged() as stage:
+            client = await stage.connect("app:a")
+            client.cell.kill()
+            await soon()
+            assert client.transport.aborted
+            assert not client.byes
+            assert not client.cell.alive
+            assert stage.system.find(client.cell.path) is None
+            assert (len(stage.fanout), len(stage.log.hub), len(stage.wheel)) == (0, 0, 0)
+            assert stage.traffic.sse.ended["error"] == 1
 
     run_virtual(main())
 
 
-@pytest.mark.parametrize("how", ["write fails", "gone"])
-def test_a_client_that_is_gone_ends_its_connection(how: str) -> None:
-    """By an error of its transport or by word of it; nobody is told goodbye."""
+@pytest.mark.parametrize("stalled", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_client_that_vanishes_leaves_nothing_behind(kind: str, stalled: bool) -> None:
+    """In step or behind: no subscription, no cohort, no place in the wheel."""
 
     async def main() -> None:
-        async with serving() as server:
-            client = FakeTransport()
-            ref = server.connect(client)
-            await asyncio.sleep(1)
-            if how == "gone":
-                ref.tell(Told.GONE)
-            else:
-                client.error = ConnectionResetError("gone")
-                await server.log.commit([draft(1)])
-            await asyncio.sleep(1)
-            assert not ref.alive
-            assert client.sent == OPENING
-            assert client.closed_at is not None
-            assert len(server.log.hub) == server.system.dead_letters == 0
+        async with staged() as stage:
+            client = await stage.connect("app:a", "app:b", LIVE, kind=kind)
+            if stalled:
+                client.transport.stall()
+                await stage.publish("app:a", 1, 2, 3)
+                await soon()
+            client.transport.vanish()
+            await soon()
+            assert not client.cell.alive
+            assert (len(stage.fanout), len(stage.log.hub), len(stage.wheel)) == (0, 0, 0)
+            assert (stage.wheel.stuck, len(stage.live)) == (0, 0)
+            traffic = stage.traffic.sse if kind == "sse" else stage.traffic.websocket
+            assert (traffic.open, traffic.subscribed, traffic.behind) == (0, 0, 0)
+            assert traffic.ended["gone"] == 1
 
     run_virtual(main())
 
 
-def test_a_stop_says_goodbye_with_a_slot_of_its_own_to_each_client() -> None:
-    """going_away, come back, at moments spread over five seconds; a stalled one is not awaited."""
-
-    async def main() -> list[FakeTransport]:
-        async with serving() as server:
-            clients = [FakeTransport() for _ in range(10)]
-            for client in clients:
-                server.connect(client)
-            await asyncio.sleep(1)
-            clients[0].stalled = True
-            before = asyncio.get_running_loop().time()
-        assert asyncio.get_running_loop().time() - before < 2
-        return clients
-
-    stalled, *clients = run_virtual(main())
-    assert stalled.sent == OPENING
-    assert stalled.closed_at is not None
-    byes = [last_bye(client.sent) for client in clients]
-    assert {(bye["code"], bye["reconnect"]) for bye in byes} == {("going_away", True)}
-    slots = [bye["retry_ms"] for bye in byes]
-    assert all(RETRY_MS <= slot < RETRY_MS + SPREAD_MS for slot in slots)
-    assert len(set(slots)) > 1
-    assert all(client.closed_at is not None for client in clients)
-
-
-def test_an_idle_connection_has_no_task() -> None:
-    """A hundred minutes of heartbeats later there is still none between them."""
+@pytest.mark.parametrize("overflow", ["buffer", "latest"])
+def test_a_suspended_connection_goes_on_where_it_was(overflow: str) -> None:
+    """Its mailbox fills meanwhile, and the rule speaks."""
 
     async def main() -> None:
-        async with serving() as server:
-            client = FakeTransport()
-            server.connect(client)
-            await asyncio.sleep(1)
-            assert len(server.system.jobs) == 0
-            await asyncio.sleep(6000)
-            assert len(server.system.jobs) == 0
-            assert len(client.writes) == 1 + 6001 // HEARTBEAT
+        async with staged() as stage:
+            client = await stage.connect("app:a", overflow=overflow, capacity=3)
+            client.transport.stall()
+            await stage.publish("app:a", 1)
+            await soon()
+            client.cell.suspend()
+            client.transport.allow(None)
+            for n in range(2, 100):
+                await stage.publish("app:a", n)
+            await soon()
+            assert client.numbers() == [1]
+            client.cell.resume()
+            await soon()
+            expected = range(1, 100) if overflow == "buffer" else [1, 97, 98, 99]
+            assert client.numbers() == list(expected)
+            assert client.subscriptions[0].mode is Mode.IN_STEP
 
     run_virtual(main())
 
 
-def test_a_log_that_cannot_be_read_ends_the_connection_without_a_bye() -> None:
-    """The client comes back with its cursor; it is told nothing that is not so."""
+def test_with_an_interval_there_is_one_delivery_in_each() -> None:
+    """The newest, at once after a silence, else when the interval is over."""
 
     async def main() -> None:
-        store = FakeStore()
-        async with serving(store) as server:
-            store.reads_fail = True
-            client = FakeTransport()
-            ref = server.connect(client)
+        async with staged() as stage:
+            client = await stage.connect("app:a", overflow="latest", interval_ms=1000)
+            await asyncio.sleep(5)
+            for n in range(41):
+                await stage.publish("app:a", n)
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(2)
+            numbers = client.numbers()
+            assert (numbers[0], numbers[-1], len(numbers)) == (0, 40, 6)
+            assert sum(gap.dropped for gap in client.gaps) == 41 - 6
+            assert client.sse.ids == sorted(client.sse.ids)
+
+    run_virtual(main())
+
+
+def test_an_interval_on_one_channel_does_not_wait_for_another() -> None:
+    """In step on the one, it is told of the other in its intervals."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind="json")
+            how = {"overflow": "latest", "interval_ms": 500}
+            client.say(op="subscribe", id=1, channel="app:b", **how)
+            await soon()
+            for n in range(20):
+                await stage.publish("app:b", n)
+                await asyncio.sleep(0.1)
             await asyncio.sleep(1)
-            assert not ref.alive
-            assert b"eco.bye" not in client.sent
-            assert client.closed_at is not None
-            assert len(server.log.hub) == 0
+            assert len(client.numbers("app:b")) == 5
+            assert client.numbers("app:b")[-1] == 19
+            await stage.publish("app:a", 100)
+            await soon()
+            assert client.numbers("app:a") == [100]
+
+    run_virtual(main())
+
+
+def test_a_silent_stream_is_shown_to_live_and_a_busy_one_needs_no_sign() -> None:
+    """A comment after each 15 s without a byte; events stand for it."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a")
+            await asyncio.sleep(4 * HEARTBEAT + 3)
+            comments = client.reader.comments
+            assert comments in (3, 4)
+            for n in range(60):
+                await stage.publish("app:a", n)
+                await asyncio.sleep(1)
+            assert client.reader.comments == comments
+            assert stage.traffic.sse.heartbeats == comments
+
+    run_virtual(main())
+
+
+def test_a_client_that_only_sends_no_more_is_still_served() -> None:
+    """Half-closed, it is asked whether it reads, by comments; it gets what comes."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a")
+            client.transport.end()
+            await asyncio.sleep(5)
+            assert client.reader.comments == 3
+            await stage.publish("app:a", 1)
+            await soon()
+            assert client.numbers() == [1]
+            assert client.cell.alive
+            gone = await stage.connect("app:a")
+            gone.transport.end()
+            gone.transport.vanish()  # as the reset that answers the comment
+            await soon()
+            assert not gone.cell.alive
 
     run_virtual(main())
