@@ -1,7 +1,7 @@
 """Scans per second, end to end: POST, every step through the log, and the stream to its end.
 
 `python -m bench.scan` prints one JSON line. Each client posts a scan, follows its stream until the
-last event, and posts the next, on one kept-alive connection. The server has one core, the clients
+last event, and posts the next. The server has one core, the clients
 the other; rounds against the server and against plain aiohttp (same conversation, no log, no
 pipeline) alternate, and medians are given.
 
@@ -26,7 +26,6 @@ import uvloop
 from bench.server import Server, cores, eco, running
 
 ANSWER: Final = b'"step":"answer"'
-BYE: Final = b"0\r\n\r\n"
 
 
 @dataclass(slots=True)
@@ -51,61 +50,60 @@ class Round:
 
 
 class Client(asyncio.Protocol):
-    """Posts, follows, posts again; without coroutines, to be cheaper than any server."""
+    """Posts, follows, posts again; without coroutines, to be cheaper than any server.
 
-    def __init__(self, round_: Round, post: bytes, until: float) -> None:
+    It posts on one connection that is kept, and follows each scan on another, as a browser does.
+    """
+
+    def __init__(self, round_: Round, post: bytes, until: float, address: tuple[str, int]) -> None:
         self.round = round_
         self.post = post
         self.until = until
+        self.address = address
         self.over = asyncio.get_running_loop().create_future()
         self.received = bytearray()
-        self.following = False
-        self.answered = False
+        self.opening: asyncio.Task[object] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self._post()
 
     def _post(self) -> None:
-        self.following = self.answered = False
         self.received.clear()
         self.begun = time.perf_counter()
         self.transport.write(self.post)
 
     def data_received(self, data: bytes) -> None:
         self.received += data
-        if self.following:
-            self._follow()
-        else:
-            self._accepted()
-
-    def _accepted(self) -> None:
         head = self.received.find(b"\r\n\r\n")
         end = self.received.find(b"}", head)
         if head < 0 or end < 0:
             return
         if self.received.startswith(b"HTTP/1.1 202"):
             url = json.loads(self.received[head + 4 : end + 1])["stream_url"]
-            self.following = True
-            self.received.clear()
-            self.transport.write(f"GET {url} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            following = asyncio.get_running_loop().create_connection(
+                lambda: Follower(self, url), *self.address
+            )
+            self.opening = asyncio.ensure_future(following)
         else:
             self.round.refused += 1
-            self._next()
+            self.next()
 
-    def _follow(self) -> None:
-        if not self.answered and ANSWER in self.received:
-            self.answered = True
-            self.round.answers_ms.append((time.perf_counter() - self.begun) * 1000)
-        if self.received.endswith(BYE):
-            assert self.answered, bytes(self.received[-2000:])
-            self.round.done += 1
-            self._next()
+    def answered(self) -> None:
+        self.round.answers_ms.append((time.perf_counter() - self.begun) * 1000)
 
-    def _next(self) -> None:
+    def followed(self, error: Exception | None) -> None:
+        if error is not None and not self.over.done():
+            self.over.set_exception(error)
+        self.round.done += 1
+        self.next()
+
+    def next(self) -> None:
+        if self.over.done():
+            return
         if time.perf_counter() < self.until:
             self._post()
-        elif not self.over.done():
+        else:
             self.over.set_result(None)
             self.transport.close()
 
@@ -114,13 +112,40 @@ class Client(asyncio.Protocol):
             self.over.set_exception(error or ConnectionError("the server closed the connection"))
 
 
+class Follower(asyncio.Protocol):
+    """Reads one scan's stream to its end, which is the end of the connection."""
+
+    def __init__(self, client: Client, url: str) -> None:
+        self.client = client
+        self.url = url
+        self.received = bytearray()
+        self.answered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        asked = f"GET {self.url} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        cast(asyncio.Transport, transport).write(asked.encode())
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        if not self.answered and ANSWER in self.received:
+            self.answered = True
+            self.client.answered()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.answered:
+            error = error or ConnectionError(f"no answer: {bytes(self.received[-500:])!r}")
+        self.client.followed(error)
+
+
 async def measure(server: Server, post: bytes, clients: int, seconds: float) -> Round:
     """One round against *server*."""
     round_, loop = Round(), asyncio.get_running_loop()
     cpu_s, begun = server.cpu_s(), time.perf_counter()
     made = [
         await loop.create_connection(
-            lambda: Client(round_, post, begun + seconds), server.host, server.port
+            lambda: Client(round_, post, begun + seconds, (server.host, server.port)),
+            server.host,
+            server.port,
         )
         for _ in range(clients)
     ]

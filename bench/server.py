@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,10 +66,15 @@ def running(command: Sequence[str], core: int | None = None) -> Iterator[Server]
             if core is not None:
                 os.sched_setaffinity(process.pid, {core})
             host, port = _listening(process)
+            # What it says from now on is read, or a full pipe would hold it up.
+            threading.Thread(target=_swallow, args=(process,), daemon=True).start()
             yield Server(process, host, port)
         finally:
             process.terminate()
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 @contextlib.contextmanager
@@ -78,6 +84,12 @@ def eco(*options: str, core: int | None = None) -> Iterator[Server]:
         command = [sys.executable, "run.py", "serve", "--port", "0", "--data-dir", directory]
         with running([*command, *options], core) as server:
             yield server
+
+
+def _swallow(process: "subprocess.Popen[str]") -> None:
+    assert process.stderr is not None
+    for _ in process.stderr:
+        pass
 
 
 def _listening(process: "subprocess.Popen[str]") -> tuple[str, int]:

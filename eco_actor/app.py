@@ -102,12 +102,13 @@ class Eco:
             config.max_decodes,
         )
         self.drained = Drained()
+        self.idempotency = Idempotency(self.log, wall_ms)
         self.has_vision = classifier is not None
         self.actors = LiveChannel(CHANNEL, self.log)
         self._connections = self._dynamic("work", "connections")
-        self.delivery = _delivery(self.log, self.actors)
-        self.publisher = Publisher(self.log, self.delivery.directory, self.delivery.traffic)
         self.gate = Gate(config.connect_rate, config.connect_burst, config.connect_burst // 10)
+        self.delivery = _delivery(self.log, self.actors, self.gate)
+        self.publisher = Publisher(self.log, self.delivery.directory, self.delivery.traffic)
         self._begun = time.monotonic()
         self._system: System | None = None
         self._stopped = False
@@ -127,7 +128,7 @@ class Eco:
             child("retention", Retention, self.log, wall_ms),
             # Last: nobody is restarted because of it.
             child("observer", Observer, self.actors, self._vitals),
-            child("drain", Drain, self.drained, self.gate, Streams(self._connections)),
+            child("drain", Drain, self.drained, self.gate, Streams(self._connections, self.gate)),
         ]
         everything = [
             child("store", LogOwner, self.log),
@@ -209,9 +210,8 @@ class Eco:
         streams.add_to(app)
         delivery = self.delivery
         PollRoutes(self.log, delivery.directory, delivery.traffic).add_to(app)
-        idempotency = Idempotency(self.log, wall_ms)
         ChannelRoutes(
-            self.log, delivery.directory, self.operator, idempotency, delivery.traffic
+            self.log, delivery.directory, self.operator, self.idempotency, delivery.traffic
         ).add_to(app)
         self.operator.add_to(app)
         OperationRoutes(self.log, self._find, f"/{ROOT}", self.operator, self.drained).add_to(app)
@@ -252,10 +252,10 @@ class Eco:
         return find
 
 
-def _delivery(log: EventLog, actors: LiveChannel) -> Delivery:
+def _delivery(log: EventLog, actors: LiveChannel, gate: Gate) -> Delivery:
     traffic = Traffic()
     directory = Directory(log, {actors.name: actors})
-    return Delivery(log, directory, Fanout(log, traffic), Wheel(), traffic)
+    return Delivery(log, directory, Fanout(log, traffic), Wheel(), traffic, gate)
 
 
 def _store(config: Config) -> SqliteStore:

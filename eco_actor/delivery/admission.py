@@ -20,6 +20,10 @@ IN_VAIN: Final = 10
 likely to be refused again, and each time costs the server something."""
 
 
+PAUSE_S: Final = 10.0
+"""Seconds without a goodbye after which the slots of those who go begin anew."""
+
+
 class Gate:
     """Admits *rate* streams a second, and *burst* at once after a rest. One thread's.
 
@@ -34,6 +38,8 @@ class Gate:
         "_absent_resuming",
         "_at",
         "_key",
+        "_leaving",
+        "_left_at",
         "_pace",
         "_tokens",
         "admitted_fresh",
@@ -63,6 +69,8 @@ class Gate:
         self.refused_resuming = 0
         self._key = secrets.token_bytes(16) if key is None else key
         self._tokens = float(burst)
+        self._leaving = 0  # told to go, in a row
+        self._left_at = 0.0
         self._at: float | None = None
         # Refused, and not due back yet; so many a second are.
         self._pace = self.rate
@@ -114,6 +122,18 @@ class Gate:
             slot = (ahead + part * (1 + place)) / self._pace
         else:
             slot = place * span  # there is no room for all: anywhere is as good
+        return round((LEAST_S + slot) * 1000)
+
+    def leave_ms(self, now: float) -> int:
+        """When a client that is told to go is to come back, in milliseconds from now.
+
+        Each gets the next slot: as many come back in a second as are admitted in one.
+        """
+        if now - self._left_at > PAUSE_S:
+            self._leaving = 0
+        self._left_at = now
+        self._leaving += 1
+        slot = min(self._leaving / self.rate, MOST_S)
         return round((LEAST_S + slot) * 1000)
 
     def _refill(self, now: float) -> None:

@@ -52,8 +52,8 @@ class Subscribe(
 class Unsubscribe(
     msgspec.Struct, forbid_unknown_fields=True, frozen=True, tag_field="op", tag="unsubscribe"
 ):
-    id: Id
     channel: str
+    id: Id = None
 
 
 class Publish(

@@ -8,15 +8,15 @@ in its subscriptions, under their rules; nobody else is held up. `SseConnection`
 import asyncio
 import fcntl
 import logging
-import random
 import sys
 import termios
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Final
 
+from eco_actor.delivery.admission import Gate
 from eco_actor.delivery.cohort import WRITE, Cohort, Fanout
 from eco_actor.delivery.directory import Directory, Found
 from eco_actor.delivery.frames import Bye, Format
@@ -39,9 +39,6 @@ ROUNDS: Final = 8
 RETRY_MS: Final = 2000
 """What a client waits before it reconnects, when nothing is said."""
 
-SPREAD_MS: Final = 5000
-"""After a stop, clients are told to come back at moments spread over this time."""
-
 FAREWELL: Final = 1.0
 """Seconds that the last bytes may take: a client that does not read is not waited for."""
 
@@ -55,6 +52,7 @@ class Delivery:
     fanout: Fanout
     wheel: Wheel
     traffic: Traffic
+    gate: Gate = field(default_factory=lambda: Gate(2000.0, 12_000))
 
 
 Wanted = Sequence[tuple[Found, Rule]]
@@ -271,7 +269,7 @@ class Connection(Actor[Any], asyncio.Protocol):
         if reason.kind is ExitKind.OVERFLOW:
             self.send(self.farewell(Bye.SLOW_CONSUMER, RETRY_MS))
         elif not said:
-            self.send(self.farewell(Bye.GOING_AWAY, RETRY_MS + random.randrange(SPREAD_MS)))
+            self.send(self.farewell(Bye.GOING_AWAY, self.delivery.gate.leave_ms(self.now())))
         return self._close()
 
     def _close(self) -> Coroutine[Any, Any, None] | None:
@@ -316,7 +314,7 @@ class Connection(Actor[Any], asyncio.Protocol):
         waiting = self.transport.get_write_buffer_size()
         sock = self.transport.get_extra_info("socket")
         if sock is not None:
-            with suppress(OSError):  # it is closing, or this system does not tell
+            with suppress(OSError, ValueError):  # it is closed, or this system does not tell
                 told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
                 waiting += int.from_bytes(told, sys.byteorder)
         return waiting
@@ -339,7 +337,7 @@ class Connection(Actor[Any], asyncio.Protocol):
     def _drain(self) -> None:
         """Write what there is, as far as the client reads; then be in step."""
         for _ in range(ROUNDS):
-            if self.paused or self._ended or self._cohort is not None:
+            if self.paused or self._ended:
                 return
             data = self._collect()
             if data:

@@ -104,21 +104,25 @@ class Wheel:
         second = int(now)
         last = second - 1 if self._turned is None else self._turned
         self._turned = second
+        due: list[Beating] = []
         for each in range(max(last + 1, second - SLOTS + 1), second + 1):
             slot = self._slots[each % SLOTS]
-            due = list(slot)
+            due += slot
             slot.clear()
-            for who in due:
-                who.slot = -1
-                try:
-                    self.put(who, max(who.beat(now), now + TICK))
-                except Exception:
-                    log.exception("%r: a heartbeat failed", who)
+        for who in due:
+            who.slot = -1
+            try:
+                self.put(who, max(who.beat(now), now + TICK))
+            except Exception:
+                log.exception("%r: a heartbeat failed", who)
         for who, stuck in list(self._stuck.items()):
-            why = stuck.verdict(now, who.unsent())
-            if why is not None:
-                self._stuck.pop(who, None)
-                who.give_up(why)
+            try:
+                why = stuck.verdict(now, who.unsent())
+                if why is not None:
+                    self._stuck.pop(who, None)
+                    who.give_up(why)
+            except Exception:
+                log.exception("%r: it cannot be looked at", who)
 
 
 class Liveness(Actor[Any]):

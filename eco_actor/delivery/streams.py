@@ -1,9 +1,9 @@
 """All open streams of a server, for whoever has to tell many of them to go."""
 
-import random
 from collections.abc import Callable
 
-from eco_actor.delivery.connection import RETRY_MS, SPREAD_MS, Connection
+from eco_actor.delivery.admission import Gate
+from eco_actor.delivery.connection import Connection
 from eco_actor.delivery.frames import Bye
 from eco_actor.runtime import DynamicSupervisor
 
@@ -11,8 +11,9 @@ from eco_actor.runtime import DynamicSupervisor
 class Streams:
     """The connections below a supervisor, which may be down for a moment."""
 
-    def __init__(self, supervisor: Callable[[], DynamicSupervisor | None]) -> None:
+    def __init__(self, supervisor: Callable[[], DynamicSupervisor | None], gate: Gate) -> None:
         self._supervisor = supervisor
+        self._gate = gate
 
     def __len__(self) -> int:
         supervisor = self._supervisor()
@@ -27,6 +28,6 @@ class Streams:
                 break
             connection = cell.actor
             if isinstance(connection, Connection) and not connection.ended:
-                connection.end(Bye.GOING_AWAY, RETRY_MS + random.randrange(SPREAD_MS))
+                connection.end(Bye.GOING_AWAY, self._gate.leave_ms(connection.now()))
                 told += 1
         return told

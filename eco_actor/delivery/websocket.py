@@ -25,6 +25,7 @@ from eco_actor.delivery.subscription import missing
 from eco_actor.delivery.traffic import GONE, PONG
 from eco_actor.delivery.ws_frames import Closing, Inbound, Message, Pong
 from eco_actor.eventlog import Cursor, StoreError
+from eco_actor.runtime import MailboxSpec
 
 PING_S: Final = 25.0
 """Seconds from one ping to the next."""
@@ -87,6 +88,7 @@ class WebSocketConnection(Connection):
     )
 
     format: MessageFormat
+    mailbox = MailboxSpec(COMMANDS + 8)  # reads that are let in, and what wakes it beside them
     rhythm: ClassVar[float] = PING_S
     ordered: ClassVar[bool] = False
 
@@ -262,7 +264,7 @@ class WebSocketConnection(Connection):
         match command:
             case Subscribe():
                 self._subscribe(command)
-            case Unsubscribe(id, channel):
+            case Unsubscribe(channel, id):
                 if self.unsubscribe(channel):
                     self.answer("unsubscribed", id, channel=channel)
                 else:

@@ -19,7 +19,12 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S: Final = 1
 """What a client that was turned away for want of room is told to wait, in seconds."""
 
-REFUSED: Final = {"unknown_task": 404, "unknown_channel": 404, "not_publishable": 403}
+REFUSED: Final = {
+    "unknown_task": 404,
+    "unknown_channel": 404,
+    "not_publishable": 403,
+    "slow_consumer": 409,
+}
 """Statuses of what the delivery refuses; all else is a bad option, 422."""
 
 NO_STORE: Final = {"Cache-Control": "no-store"}

@@ -31,7 +31,7 @@ from eco_actor.web.handover import hand_over
 from eco_actor.web.head import Head
 from eco_actor.web.operator import Operator
 from eco_actor.web.problems import NO_STORE, problem_response
-from eco_actor.web.scans import TASK
+from eco_actor.web.scans import TASK, unknown_task
 from eco_actor.web.trust import Trust
 
 HEADERS: Final = {
@@ -71,7 +71,13 @@ class StreamRoutes:
         app.router.add_get("/ws", self.websocket, allow_head=False)
 
     async def scan(self, request: web.Request) -> web.StreamResponse:
-        return await self._sse(request, [f"{SCAN}:{request.match_info['task_id']}"], SSE_SCAN)
+        task_id = request.match_info["task_id"]
+        try:
+            return await self._sse(request, [f"{SCAN}:{task_id}"], SSE_SCAN)
+        except Refused as refused:
+            if refused.code == "bad_channel":  # what is no name of a channel is no scan, either
+                raise unknown_task(task_id) from refused
+            raise
 
     async def channels(self, request: web.Request) -> web.StreamResponse:
         asked = _channels(request.query.getall("channel", []))
@@ -95,7 +101,9 @@ class StreamRoutes:
             return hand_over(request, self._starter(supervisor, SseConnection, about))
         # 200 and a word, because an EventSource gives up for good on any other status
         retry_ms = self._gate.retry_ms(_client(request.transport), resuming)
-        return web.Response(body=sse_bye(Bye.BUSY, retry_ms), headers=HEADERS)
+        busy = web.Response(body=sse_bye(Bye.BUSY, retry_ms), headers=HEADERS)
+        busy.force_close()
+        return busy
 
     async def websocket(self, request: web.Request) -> web.StreamResponse:
         try:

@@ -12,6 +12,7 @@ import msgpack
 import pytest
 
 from eco_actor.delivery import cohort
+from eco_actor.delivery.admission import Gate
 from eco_actor.delivery.cohort import Fanout
 from eco_actor.delivery.connection import Connection, Delivery
 from eco_actor.delivery.directory import Directory
@@ -137,7 +138,9 @@ class Stage:
         self.live = LiveChannel(LIVE, self.log)
         self.fanout = Fanout(self.log, self.traffic)
         self.directory = Directory(self.log, {LIVE: self.live})
-        self.delivery = Delivery(self.log, self.directory, self.fanout, self.wheel, self.traffic)
+        self.gate = Gate(20.0, 10_000)
+        shared = self.log, self.directory, self.fanout, self.wheel, self.traffic
+        self.delivery = Delivery(*shared, self.gate)
         self.publisher = Publisher(self.log, self.directory, self.traffic)
         self.clients: list[Client] = []
         self._numbers = itertools.count()

@@ -9,6 +9,7 @@ from eco_actor.delivery.cohort import MEMBERS, REST, WRITE, Fanout, parts
 from eco_actor.delivery.frames import SSE_CHANNEL
 from eco_actor.delivery.subscription import Mode
 from eco_actor.eventlog import Event
+from eco_actor.eventlog.recent import Recent
 from eco_actor.runtime.testing import run_virtual
 from tests.delivery.stage import Stage, draft, soon, staged
 
@@ -276,27 +277,50 @@ def test_a_client_that_stalls_at_the_last_event_is_told_complete() -> None:
 
 
 def test_a_client_ahead_of_the_offers_is_told_nothing_twice() -> None:
-    """A page may show what is committed and not offered yet: it is not in step before that is."""
+    """Whoever read what is committed and not offered yet resumes behind it."""
 
     async def main() -> None:
         async with staged() as stage:
             await stage.publish("app:a", 1, 2)
-            from_start = await stage.connect("app:a", after="earliest")
-            await soon()
+            stage.log._recent = Recent(1)  # so that pages are read from the store
             stage.store.lead = 1.0
             stage.log.append([draft("app:a", 3), draft("app:a", 4)])
             await asyncio.sleep(0.1)
-            stage.log._recent._floor = 3  # so that the page is read from the store
             paged = await stage.connect("app:a", after="earliest")
-            await asyncio.sleep(0.1)
-            assert paged.numbers() == [1, 2, 3, 4]
-            resumed = await stage.connect("app:a", after=paged.sse.last_id)
+            page = await stage.log.page(["app:a"], 0)
+            assert len(page.events) == 4
+            resumed = await stage.connect("app:a", after=str(page.events[-1].cursor))
             await asyncio.sleep(2.0)
             await stage.publish("app:a", 5)
             await asyncio.sleep(2.0)
-            assert from_start.numbers() == [1, 2, 3, 4, 5]
+            assert resumed.opened[0].resume == "recovered"
             assert paged.numbers() == [1, 2, 3, 4, 5]
             assert resumed.numbers() == [5]
+
+    run_virtual(main())
+
+
+def test_a_page_ahead_of_the_offers_overtakes_no_other_channel() -> None:
+    """One channel is paged and the other is live: an id must not stand for what comes later."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            stage.log._recent = Recent(1)
+            client = await stage.connect("app:a", "app:b", capacity=2)
+            client.transport.stall()
+            await stage.publish("app:a", 1, 2, 3, 4, 5)
+            await soon()
+            await stage.publish("app:a", 6, 7, 8)
+            await soon()
+            modes = [each.mode for each in client.subscriptions]
+            assert modes == [Mode.PAGING, Mode.BEHIND]
+            stage.store.lead = 1.0
+            stage.log.append([draft("app:b", 9), draft("app:a", 10)])
+            await asyncio.sleep(0.1)
+            client.transport.allow(None)
+            await asyncio.sleep(2.0)
+            assert client.numbers() == list(range(1, 11))
+            assert client.sse.ids == sorted(client.sse.ids)
 
     run_virtual(main())
 

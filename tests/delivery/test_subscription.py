@@ -291,6 +291,7 @@ def test_counters_of_a_subscription_add_up(overflow: str) -> None:
             await go_on(client)
             if overflow != "close":
                 await stage.publish("app:a", 12)
+                await stage.publish("app:a", 13)
                 (pending,) = client.counters()
                 assert conserved(pending)
                 assert pending["depth"] == 1

@@ -4,12 +4,13 @@ import asyncio
 from contextlib import AsyncExitStack
 
 import aiohttp
-import pytest
 
 from eco_actor.app import Eco
+from eco_actor.delivery.liveness import HEARTBEAT
 from tests.web.checks import check_events, check_problem
 from tests.web.client import JPEG, Client, control, data_of
 from tests.web.held import PICTURE, Held, Running, post
+from tests.web.test_sse import CONNECTIONS
 
 
 async def test_a_client_that_waits_too_long_is_told_where_to_look(
@@ -105,19 +106,19 @@ async def test_nothing_is_left_of_watchers_that_leave_a_running_scan(
                 await stream.until(1)
                 stream.response.close()
         async with asyncio.timeout(10):
-            while any(each["kind"] == "Connection" for each in await client.actors()):
+            while any(each["path"].startswith(CONNECTIONS) for each in await client.actors()):
                 pass
         assert len(eco.log.hub) == 0
 
 
-async def test_silence_is_broken_by_a_comment(
-    eco: Eco, running: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_silence_is_broken_by_a_comment(eco: Eco, running: Running) -> None:
     """While nothing happens a comment shows that the connection lives, again and again."""
-    monkeypatch.setattr("eco_actor.delivery.connection.HEARTBEAT", 0.02)
     async with running(eco) as client, client.stream(await post(client)) as stream:
         await stream.until(1)
-        for _ in range(3):
+        wheel, begun = eco.delivery.wheel, asyncio.get_running_loop().time()
+        wheel.turn(begun)
+        for beat in range(1, 4):
+            wheel.turn(begun + beat * (HEARTBEAT + 1))
             message = await stream.next()
             assert message is not None
             assert (message.comments, message.data, message.event) == ([""], None, None)

@@ -9,6 +9,7 @@ import pytest
 from tests.web.checks import check_events, check_problem
 from tests.web.client import Client, control, data_of, is_data
 
+CONNECTIONS = "/eco/work/connections/"
 AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -101,7 +102,7 @@ async def test_nothing_is_left_of_streams_that_ended_or_were_left(plain: Client)
 async def no_connection(client: Client) -> None:
     """Wait until no connection of a stream is left. TimeoutError when one stays."""
     async with asyncio.timeout(10):
-        while any(each["kind"] == "Connection" for each in await client.actors()):
+        while any(each["path"].startswith(CONNECTIONS) for each in await client.actors()):
             pass
 
 
@@ -117,13 +118,13 @@ async def test_any_capacity_within_bounds_gets_everything(plain: Client, capacit
 
 @pytest.mark.parametrize(
     "query",
-    ["overflow=latest", "overflow=drop", "overflow=close", "overflow=coalesce", "overflow=",
-     "overflow=nonsense", "capacity=0", "capacity=-1", "capacity=4097", "capacity=", "capacity=x",
-     "capacity=1.5", "capacity=%d9%a3", "capacity=99999999999999999999", "capacity=" + "9" * 5000,
-     "interval_ms=100"],
+    ["overflow=", "overflow=nonsense", "overflow=latest&capacity=0",
+     "overflow=latest&interval_ms=0", "overflow=drop&interval_ms=5", "capacity=0", "capacity=-1",
+     "capacity=4097", "capacity=", "capacity=x", "capacity=1.5", "capacity=%d9%a3",
+     "capacity=99999999999999999999", "capacity=" + "9" * 5000, "interval_ms=100"],
 )  # fmt: skip
 async def test_a_mailbox_that_cannot_be_had_is_a_problem(plain: Client, query: str) -> None:
-    """422 for capacities out of bounds, and for the rules that there are not yet."""
+    """422 for capacities and intervals out of bounds, and for rules that there are not."""
     task_id, _ = await plain.scanned()
     answer = await plain.get(f"/scan/{task_id}/stream?{query}")
     check_problem(answer, 422, "bad_option")

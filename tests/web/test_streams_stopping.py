@@ -126,8 +126,9 @@ async def test_what_was_accepted_until_the_last_moment_is_there_afterwards(
         assert isinstance(publishing.exception(), aiohttp.ClientError | AssertionError)
         whole: list[list[Item]] = []
         for follower, first in zip(followers, firsts, strict=True):
-            rest = [] if isinstance(follower, Poll) else (await follower.rest())[:-1]
-            whole.append([*first, *list(follower.waiting), *rest])
+            rest: list[Item] = [] if isinstance(follower, Poll) else (await follower.rest())[:-1]
+            ahead = list(follower.waiting)
+            whole.append([*first, *ahead, *rest])
         await stopped
         await asyncio.to_thread(running.start)
     async with aiohttp.ClientSession() as again, world_of(again, running, SECRET) as world:
@@ -135,9 +136,9 @@ async def test_what_was_accepted_until_the_last_moment_is_there_afterwards(
         assert last is not None
         history = [cursor for cursor, _ in await world.behind(Poll, name, begin, last)]
         assert set(accepted) <= set(history)
-        for follower, first in zip(followers, whole, strict=True):
+        for follower, before in zip(followers, whole, strict=True):
             back = await world.open(type(follower), name, after=follower.cursor)
-            items = [*first, *await until(back, last)]
+            items = [*before, *await until(back, last)]
             assert [each.cursor for each in items if isinstance(each, Told)] == history
 
 

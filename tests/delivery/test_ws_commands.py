@@ -1,0 +1,356 @@
+"""What a client may say over a WebSocket, and each answer of the contract; in virtual time."""
+
+import asyncio
+import json
+from typing import Any
+
+import msgpack
+import pytest
+
+from eco_actor.delivery.websocket import CHANNELS, COMMANDS, COMPLETE_S, PUBLISHING, REFUSALS
+from eco_actor.runtime.testing import run_virtual
+from tests.delivery.stage import Client, Stage, soon, staged
+from tests.delivery.wire import Opened, Said
+from tests.ws_bytes import BINARY, TEXT, closing, masked
+
+PACKINGS = pytest.mark.parametrize("kind", ["json", "msgpack"])
+
+
+async def said(client: Client, **told: Any) -> Any:
+    """The one answer to a command."""
+    before = len(client.reader.items)
+    client.say(**told)
+    await soon()
+    (answer,) = client.reader.items[before:]
+    return answer.told if isinstance(answer, (Said, Opened)) else answer
+
+
+@PACKINGS
+def test_subscribe_is_answered_and_events_follow(kind: str) -> None:
+    """With the cursor from which it reads, and the verdict; then live ones."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            events = await stage.publish("app:a", 1, 2, 3)
+            client = await stage.connect(kind=kind)
+            client.say(op="subscribe", id=7, channel="app:a", after=str(events[0].cursor))
+            await soon()
+            await stage.publish("app:a", 4)
+            await soon()
+            assert client.opened[0].told == {
+                "op": "subscribed",
+                "id": 7,
+                "channel": "app:a",
+                "cursor": str(events[0].cursor),
+                "resume": "recovered",
+            }
+            assert client.reader.items[0] is client.opened[0]
+            assert client.numbers() == [2, 3, 4]
+
+    run_virtual(main())
+
+
+@PACKINGS
+def test_unsubscribe_stops_one_channel(kind: str) -> None:
+    """What was published before is told before the answer or not at all; others go on."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", "app:b", kind=kind)
+            await stage.publish("app:a", 1)
+            await soon()
+            told = await said(client, op="unsubscribe", id="x", channel="app:a")
+            assert told == {"op": "unsubscribed", "id": "x", "channel": "app:a"}
+            await stage.publish("app:a", 2)
+            await stage.publish("app:b", 3)
+            await soon()
+            assert client.numbers() == [1, 3]
+            again = await said(client, op="unsubscribe", channel="app:a")
+            assert (again["op"], again["code"]) == ("error", "not_subscribed")
+
+    run_virtual(main())
+
+
+@PACKINGS
+def test_ping_is_answered_with_its_id(kind: str) -> None:
+    """Of any kind that an id may have."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect(kind=kind)
+            for id in (1, "a", None):
+                assert await said(client, op="ping", id=id) == {"op": "pong", "id": id}
+
+    run_virtual(main())
+
+
+@PACKINGS
+def test_a_publisher_is_answered_with_the_cursor(kind: str) -> None:
+    """Of the event as it is told to all; null for a transient one."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind=kind, publishes=True)
+            client.say(op="publish", id=1, channel="app:a", data={"n": 1})
+            await soon()
+            client.say(op="publish", id=2, channel="app:a", data={"n": 2}, transient=True)
+            await soon()
+            (first, second) = client.said
+            assert client.numbers() == [1, 2]
+            assert first == {"op": "published", "id": 1, "cursor": client.ws.last["app:a"]}
+            assert second == {"op": "published", "id": 2, "cursor": None}
+            assert [event.position for event in client.events] == [1, None]
+
+    run_virtual(main())
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"op": "dance"}, "unknown_op"),
+    ({}, "unknown_op"),
+    ({"op": ["x"]}, "unknown_op"),
+    ({"op": "subscribe"}, "bad_command"),
+    ({"op": "subscribe", "channel": 5}, "bad_command"),
+    ({"op": "subscribe", "channel": "app:b", "colour": "red"}, "bad_command"),
+    ({"op": "subscribe", "channel": "app:a"}, "already_subscribed"),
+    ({"op": "subscribe", "channel": "app:b", "overflow": "spill"}, "bad_option"),
+    ({"op": "subscribe", "channel": "app:b", "capacity": 0}, "bad_option"),
+    ({"op": "subscribe", "channel": "app:b", "capacity": 4097}, "bad_option"),
+    ({"op": "subscribe", "channel": "app:b", "interval_ms": 100}, "bad_option"),
+    ({"op": "subscribe", "channel": "no channel"}, "bad_channel"),
+    ({"op": "subscribe", "channel": "scan:unknown"}, "unknown_task"),
+    ({"op": "subscribe", "channel": "system:other"}, "unknown_channel"),
+    ({"op": "unsubscribe", "channel": "app:z"}, "not_subscribed"),
+    ({"op": "publish", "channel": "app:a", "data": {}}, "operator_only"),
+    ({"op": "publish", "channel": "app:a", "data": [1]}, "bad_command"),
+]
+
+
+@PACKINGS
+@pytest.mark.parametrize(("told", "code"), BAD, ids=lambda each: str(each)[:50])
+def test_what_is_wrong_is_told_and_the_connection_kept(
+    kind: str, told: dict[str, Any], code: str
+) -> None:
+    """With the id of the command, and a stable code."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind=kind)
+            answer = await said(client, **told, id=9)
+            assert (answer["op"], answer["id"], answer["code"]) == ("error", 9, code)
+            assert answer["detail"]
+            assert answer.keys() == {"op", "id", "code", "detail"}
+            await stage.publish("app:a", 1)
+            await soon()
+            assert client.numbers() == [1]
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "opcode", "payload", "code"),
+    [
+        ("json", TEXT, b"not JSON", 1007),
+        ("json", TEXT, b"[" * 100_000, 1007),
+        ("json", TEXT, b"\xff\xfe", 1007),
+        ("json", BINARY, b"{}", 1003),
+        ("msgpack", TEXT, b"{}", 1003),
+        ("msgpack", BINARY, b"\xc1", 1007),
+        ("msgpack", BINARY, b"\x81\xa2op", 1007),
+        ("json", TEXT, b" " * (128 * 1024 + 1), 1009),
+    ],
+)
+def test_what_is_no_message_closes_the_connection(
+    kind: str, opcode: int, payload: bytes, code: int
+) -> None:
+    """With the code that the standard has for it."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind=kind)
+            client.transport.bring(masked(opcode, payload))
+            await soon()
+            assert client.ws.close_code == code
+            assert client.transport.closed
+            assert not client.cell.alive
+            assert (len(stage.fanout), len(stage.log.hub)) == (0, 0)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"5", b"null", b'"subscribe"'])
+def test_json_that_is_no_command_is_an_error(payload: bytes) -> None:
+    """The connection is kept."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect(kind="json")
+            client.transport.bring(masked(TEXT, payload))
+            await soon()
+            assert [each["code"] for each in client.said] == ["bad_command"]
+            assert client.cell.alive
+
+    run_virtual(main())
+
+
+def test_a_hundred_channels_and_no_more() -> None:
+    """The next is refused; one that is left makes room."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect(kind="json")
+            for n in range(CHANNELS):
+                client.say(op="subscribe", id=n, channel=f"app:{n}")
+            await soon()
+            assert len(client.opened) == CHANNELS
+            answer = await said(client, op="subscribe", id="one more", channel="app:more")
+            assert (answer["id"], answer["code"]) == ("one more", "too_many_channels")
+            await said(client, op="unsubscribe", id=0, channel="app:5")
+            opened = await said(client, op="subscribe", id="now", channel="app:more")
+            assert opened["op"] == "subscribed"
+            await stage.publish("app:more", 1)
+            await soon()
+            assert client.numbers() == [1]
+
+    run_virtual(main())
+
+
+def test_who_goes_on_asking_for_too_many_channels_is_sent_away() -> None:
+    """Each is answered, up to a bound; then too_many, 4013."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect(kind="json")
+            for n in range(10_000):
+                client.say(op="subscribe", id=n, channel=f"app:{n}")
+            await soon()
+            assert (client.bye.code, client.bye.reconnect) == ("too_many", True)
+            assert client.ws.close_code == 4013
+            assert len(client.said) == REFUSALS + 1
+            assert stage.traffic.websocket.ended["too_many"] == 1
+            assert len(stage.log.hub) == 0
+
+    run_virtual(main())
+
+
+def test_a_client_that_does_not_read_is_not_read_from() -> None:
+    """What it goes on to say waits in its own socket; then it is answered in order."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind="json")
+            client.transport.stall()
+            await stage.publish("app:a", 1)
+            await soon()
+            for n in range(1000):
+                client.say(op="ping", id=n)
+            await soon()
+            assert not client.transport.reading
+            client.transport.allow(None)
+            await soon()
+            assert [each["id"] for each in client.said] == list(range(1000))
+            assert client.transport.reading
+
+    run_virtual(main())
+
+
+def test_a_publisher_is_read_from_no_faster_than_the_store_writes() -> None:
+    """So many of its events wait, and no more; all are answered in the end."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            stage.store.lead = 1.0
+            client = await stage.connect(kind="json", publishes=True)
+            for n in range(PUBLISHING + 50):
+                client.say(op="publish", id=n, channel="app:a", data={"n": n})
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            assert not client.transport.reading
+            await asyncio.sleep(5)
+            assert [each["id"] for each in client.said] == list(range(PUBLISHING + 50))
+            assert {each["op"] for each in client.said} == {"published"}
+
+    run_virtual(main())
+
+
+def test_a_suspended_connection_forgets_no_command() -> None:
+    """Its mailbox holds as many reads as are let in, and the wake beside them."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind="json", overflow="latest")
+            client.cell.suspend()
+            client.transport.stall(0)
+            await stage.publish("app:a", 1)
+            await soon()
+            client.transport.allow(None)
+            await soon()
+            for n in range(2 * COMMANDS):
+                client.say(op="ping", id=n)
+                await asyncio.sleep(0)
+            await stage.publish("app:a", 2)
+            client.cell.resume()
+            await soon()
+            assert [each["id"] for each in client.said] == list(range(2 * COMMANDS))
+            assert client.numbers()[-1] == 2
+
+    run_virtual(main())
+
+
+def test_a_client_that_closes_is_answered_and_gone() -> None:
+    """Its close comes back with its code."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind="json")
+            client.transport.bring(closing(1000))
+            await soon()
+            assert client.ws.close_code == 1000
+            assert not client.byes
+            assert not client.cell.alive
+            assert stage.traffic.websocket.ended["gone"] == 1
+
+    run_virtual(main())
+
+
+def test_who_asked_for_channels_itself_may_ask_for_more_after_the_last_ended() -> None:
+    """A moment later it is complete, unless it has subscribed again."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            clients = [await _follows_scan(stage) for _ in range(2)]
+            await stage.publish("scan:a", 2, final=True)
+            await asyncio.sleep(COMPLETE_S / 2)
+            clients[1].say(op="subscribe", id=2, channel="app:b")
+            await asyncio.sleep(COMPLETE_S)
+            assert (clients[0].bye.code, clients[0].ws.close_code) == ("complete", 1000)
+            assert clients[1].cell.alive
+            assert not clients[1].byes
+            assert [client.numbers() for client in clients] == [[1, 2], [1, 2]]
+
+    run_virtual(main())
+
+
+async def _follows_scan(stage: Stage) -> Client:
+    if not stage.log.head:
+        await stage.publish("scan:a", 1, opens=True)
+    client = await stage.connect(kind="json")
+    client.say(op="subscribe", id=1, channel="scan:a")
+    await soon()
+    return client
+
+
+def test_one_message_may_come_in_many_reads() -> None:
+    """And many messages in one."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect(kind="msgpack")
+            pings = [masked(BINARY, msgpack.packb({"op": "ping", "id": n})) for n in range(5)]
+            for byte in b"".join(pings):
+                client.transport.bring(bytes([byte]))
+            client.transport.bring(b"".join(pings))
+            await soon()
+            assert [each["id"] for each in client.said] == [*range(5), *range(5)]
+            assert json.dumps(client.said[0]) == '{"op": "pong", "id": 0}'
+
+    run_virtual(main())
