@@ -58,10 +58,12 @@ from eco_actor.web.idempotency import Idempotency
 from eco_actor.web.inspection import InspectionRoutes
 from eco_actor.web.metrics import MetricsRoutes, Sources
 from eco_actor.web.observer import ObserverRoutes
+from eco_actor.web.opening import Opening
 from eco_actor.web.operations import OperationRoutes
 from eco_actor.web.operator import Operator
 from eco_actor.web.operator_token import UnusableToken
 from eco_actor.web.pages import PageRoutes
+from eco_actor.web.plain import PlainStreams
 from eco_actor.web.polls import PollRoutes
 from eco_actor.web.scans import ScanRoutes
 from eco_actor.web.server import Address, HttpServer
@@ -199,15 +201,8 @@ class Eco:
             vision=self.has_vision,
             sync_wait_s=self.config.sync_wait_s,
         ).add_to(app)
-        streams = StreamRoutes(
-            self.delivery,
-            self.publisher,
-            self.gate,
-            self._connections,
-            self.operator,
-            self.trust,
-        )
-        streams.add_to(app)
+        opening = Opening(self.delivery, self.gate, self._connections)
+        StreamRoutes(opening, self.publisher, self.operator, self.trust).add_to(app)
         delivery = self.delivery
         PollRoutes(self.log, delivery.directory, delivery.traffic).add_to(app)
         ChannelRoutes(
@@ -223,7 +218,7 @@ class Eco:
         InspectionRoutes(self._find, self.operator).add_to(app)
         PageRoutes().add_to(app)
         ObserverRoutes(self.operator.login_by_query).add_to(app)
-        return streams.open_now
+        return PlainStreams(opening, self.trust)
 
     def _vitals(self) -> Vitals | None:
         system = self._system

@@ -179,7 +179,10 @@ class Fanout:
         """
         key = (format.name, channels)
         cohorts = self._cohorts.setdefault(key, [])
-        cohort = next((each for each in cohorts if len(each.members) < MEMBERS), None)
+        # The last one has room, mostly: all others were full once.
+        cohort = cohorts[-1] if cohorts and len(cohorts[-1].members) < MEMBERS else None
+        if cohort is None:
+            cohort = next((each for each in cohorts if len(each.members) < MEMBERS), None)
         if cohort is None:
             cohort = Cohort(self, format, traffic, channels)
             cohorts.append(cohort)

@@ -418,7 +418,7 @@ class Connection(Actor[Any], asyncio.Protocol):
         return False
 
     def _paged(self, asked: Sequence[Subscription], page: Page) -> None:
-        page = _cut(page)
+        page = _cut(page, self.delivery.log.head)
         for each in asked:
             if each.mode is Mode.PAGING:  # and not unsubscribed since
                 each.page([e for e in page.events if e.channel == each.channel], page.upto)
@@ -503,8 +503,11 @@ class Connection(Actor[Any], asyncio.Protocol):
         self.wake()
 
 
-def _cut(page: Page) -> Page:
-    """As much of *page* as may wait in memory for one client; the rest is read again."""
+def _cut(page: Page, head: int) -> Page:
+    """As much of *page* as may wait in memory for one client, and was offered; the rest is read
+    again. What was not offered yet would overtake what comes live on another channel."""
+    if page.upto > head:
+        page = Page([event for event in page.events if event.position <= head], head)
     size = 0
     for n, event in enumerate(page.events):
         size += event.size

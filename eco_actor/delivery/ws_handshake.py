@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +41,7 @@ class Handshake:
         return self.head[:-2] + "".join(lines).encode("latin-1") + b"\r\n"
 
 
-def handshake(method: str, headers: Mapping[str, str], offered: Sequence[str]) -> Handshake:
+def handshake(method: str, headers: Mapping[str, str], offered: Container[str]) -> Handshake:
     """The answer to a request that opens a WebSocket. BadHandshake for one that does not.
 
     *offered* are the subprotocols that we speak; the client's order decides. One that asks for

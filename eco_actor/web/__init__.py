@@ -1,7 +1,8 @@
 """The HTTP edge: the only package that knows aiohttp's server.
 
 server          the actor that owns the listening sockets; listening makes them
-door            where connections come in; head: what is plain in a request, pure
+door            where connections come in; head, plain: streams that are plainly asked for
+opening         what it takes to open a stream
 handover        taking a connection over from aiohttp
 problems        errors as RFC 9457 answers
 trust           who may call at all: Host, Origin, CORS

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from eco_actor.delivery.liveness import Wheel
-from eco_actor.web.head import END, MAX_HEAD, Head, parse_head
+from eco_actor.web.head import END, MAX_HEAD
 
 HEAD_S: Final = 15.0
 """Seconds in which the head of a connection's first request has to be here."""
 
-Opener = Callable[[Head, bytes, asyncio.Transport], bool]
-"""Opens the stream that a head asks for, given what was read behind it; False when it is not plain
-that it may be opened: then nothing has happened."""
+Opener = Callable[[bytes, asyncio.Transport], bool]
+"""Opens the stream that the beginning of a connection asks for, if that is plain and it may be;
+else nothing has happened, and the answer is False."""
 
 
 class Doors:
@@ -63,8 +63,7 @@ class Door(asyncio.Protocol):
         if END not in read and len(read) < MAX_HEAD:
             return
         self._leave()
-        plain = parse_head(read)
-        if plain is None or not self._doors.opener(*plain, self.transport):
+        if not self._doors.opener(read, self.transport):
             self._pass_on(read)
 
     def _pass_on(self, read: bytes) -> None:

@@ -314,6 +314,7 @@ def test_a_page_ahead_of_the_offers_overtakes_no_other_channel() -> None:
             await soon()
             modes = [each.mode for each in client.subscriptions]
             assert modes == [Mode.PAGING, Mode.BEHIND]
+            await stage.publish("app:c", 0)  # takes the place of the last in memory
             stage.store.lead = 1.0
             stage.log.append([draft("app:b", 9), draft("app:a", 10)])
             await asyncio.sleep(0.1)

@@ -6,12 +6,12 @@ import itertools
 import pytest
 
 from eco_actor.delivery import observer
-from eco_actor.delivery.frames import SSE_CHANNEL, sse_channel_event
+from eco_actor.delivery.frames import SSE_CHANNEL
 from eco_actor.delivery.observer import INTERVAL, RECOVERY, SLICE
 from eco_actor.runtime import Actor, child
 from eco_actor.runtime.fold import ROWS
 from eco_actor.runtime.testing import run_virtual
-from tests.observed import SOON, running, timers
+from tests.delivery.observed_tree import SOON, running, timers
 
 
 def test_nothing_happens_while_nobody_watches() -> None:
@@ -23,7 +23,7 @@ def test_nothing_happens_while_nobody_watches() -> None:
             assert (world.looks, timers()) == (0, 0)
             watcher = world.watch()
             await asyncio.sleep(3 * INTERVAL + SOON)
-            world.channel.unsubscribe(watcher)
+            world.leave(watcher)
             await asyncio.sleep(2 * INTERVAL)
             looks, seen = world.looks, len(watcher.events)
             await asyncio.sleep(100)
@@ -60,7 +60,7 @@ def test_who_comes_and_goes_in_no_time_causes_one_walk_a_second() -> None:
     async def main() -> None:
         async with running() as world:
             for _ in range(100):
-                world.channel.unsubscribe(world.watch())
+                world.leave(world.watch())
                 await asyncio.sleep(0.01)
             assert world.looks <= 2 * 3
 
@@ -189,7 +189,7 @@ def test_a_snapshot_is_made_and_encoded_once_for_all_watchers() -> None:
             assert len(events) == 1
             event = watchers[0].events[-1]
             assert event.cursor is None
-            assert event.frames[SSE_CHANNEL] is sse_channel_event(event)
+            assert event.frames[SSE_CHANNEL.name] is SSE_CHANNEL.event(event)
 
     run_virtual(main())
 

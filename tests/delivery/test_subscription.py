@@ -277,6 +277,28 @@ def test_going_live_behind_a_history_loses_and_repeats_nothing(
 
 
 @pytest.mark.parametrize("overflow", RULES)
+def test_a_live_channel_does_not_overtake_one_whose_history_is_read(overflow: str) -> None:
+    """Where the rule holds the history back until all is read, it holds the rest back, too."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            await stage.publish("app:a", *range(1, 51), pad=2000)
+            await stage.publish("app:b", 51)
+            await stage.trim("app:b", 1)  # so that this one begins with what is live
+            how = {"after": "earliest", "overflow": overflow}
+            client = await stage.connect("app:a", "app:b", capacity=4096, room=1, **how)
+            modes = [each.mode for each in client.subscriptions]
+            assert modes == [Mode.PAGING, Mode.BEHIND]
+            await stage.publish("app:b", 52)
+            await stage.publish("app:a", *range(53, 103), pad=2000)
+            await go_on(client)
+            assert client.numbers() == [*range(1, 51), *range(52, 103)]
+            assert client.sse.ids == sorted(client.sse.ids)
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("overflow", RULES)
 def test_counters_of_a_subscription_add_up(overflow: str) -> None:
     """In step, behind, paging, and after its end."""
 

@@ -18,6 +18,7 @@ from tests.web.contract_clients import (
     Bye,
     Declined,
     Follower,
+    RoutedSse,
     ScanSse,
     Sse,
     Told,
@@ -26,9 +27,6 @@ from tests.web.contract_clients import (
     head_of,
     lost,
 )
-from tests.web.serving import ROOT
-
-WIRED: Final = "PollRoutes" in (ROOT / "eco_actor" / "app.py").read_text()
 
 CODES: Final = {
     "complete": 1000,
@@ -180,14 +178,14 @@ class WsJson(WebSocket):
 
 
 class WsMsgpack(WebSocket):
-    """It subscribes by commands."""
+    """It subscribes by commands, and its cookie makes its handshake go through aiohttp."""
 
     subprotocol = "eco.v1.msgpack"
 
     async def begin(
         self, chosen: Mapping[str, object], headers: Mapping[str, str], small: bool
     ) -> None:
-        await self.connect([], headers, small)
+        await self.connect([], {"Cookie": "a=b", **headers}, small)
         for channel in self.channels:
             numbers = {k: v for k, v in chosen.items() if k in ("capacity", "interval_ms")}
             await self.say(op="subscribe", id=0, channel=channel, **{**chosen, **numbers})
@@ -263,6 +261,6 @@ class Poll(Follower):
         return told
 
 
-STREAMS: Final[list[type[Follower]]] = [Sse, WsJson, WsMsgpack]
-CHANNELS: Final[list[type[Follower]]] = [*STREAMS, Poll] if WIRED else STREAMS
+STREAMS: Final[list[type[Follower]]] = [Sse, RoutedSse, WsJson, WsMsgpack]
+CHANNELS: Final[list[type[Follower]]] = [*STREAMS, Poll]
 SCANS: Final[list[type[Follower]]] = [ScanSse, *CHANNELS]
