@@ -396,7 +396,8 @@ class Connection(Actor[Any], asyncio.Protocol):
         for each in self.subscriptions:
             its = each.following(now)
             if its is None and self.ordered and each.wants_page:
-                its = each.position, AFTER
+                accounted = each.accounted  # what is queued and held back counts, too
+                its = each.position if accounted is None else accounted, AFTER
             if its is not None and (place is None or its < place):
                 first, place = each, its
         return None if first is None or first.following(now) is None else first

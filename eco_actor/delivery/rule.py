@@ -63,7 +63,7 @@ def _mailbox(rule: Rule, size: Callable[[Event], int]) -> MailboxSpec[Event]:
     )
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024, typed=True)  # True is no 1
 def rule_asked(overflow: Hashable, capacity: Hashable, interval_ms: Hashable) -> Rule:
     """The rule that a client asks for; None is the default of each. Refused.
 

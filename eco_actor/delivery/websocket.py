@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Final
 
 from eco_actor.delivery.commands import (
@@ -24,7 +25,7 @@ from eco_actor.delivery.rule import Refused, Rule
 from eco_actor.delivery.subscription import missing
 from eco_actor.delivery.traffic import GONE, PONG
 from eco_actor.delivery.ws_frames import Closing, Inbound, Message, Pong
-from eco_actor.eventlog import Cursor, StoreError
+from eco_actor.eventlog import Cursor, Resume, StoreError
 from eco_actor.runtime import MailboxSpec
 
 PING_S: Final = 25.0
@@ -68,6 +69,25 @@ class Placed:
 @dataclass(frozen=True, slots=True)
 class Complete:
     """Time is over for more subscriptions."""
+
+
+def _told(
+    format: MessageFormat, id: object, channel: str, cursor: Cursor, verdict: Resume
+) -> bytes:
+    told = {
+        "op": "subscribed",
+        "id": id,
+        "channel": channel,
+        "cursor": str(cursor),
+        "resume": verdict.value,
+    }
+    return format.message(told)
+
+
+@lru_cache(maxsize=256)
+def _fresh(format: MessageFormat, channel: str, cursor: Cursor) -> bytes:
+    """What many are told that come at one time."""
+    return _told(format, None, channel, cursor, Resume.FRESH)
 
 
 class WebSocketConnection(Connection):
@@ -123,16 +143,12 @@ class WebSocketConnection(Connection):
 
     def _subscribed(self, id: object, found: Found) -> bytes:
         cursor = self.delivery.log.cursor(found.place.position)
-        told = {
-            "op": "subscribed",
-            "id": id,
-            "channel": found.channel,
-            "cursor": str(cursor),
-            "resume": found.place.resume.value,
-        }
+        verdict = found.place.resume
+        if id is None and verdict is Resume.FRESH:
+            return _fresh(self.format, found.channel, cursor)
         gap = missing(found)
         lost = b"" if gap is None else self.format.gap(gap, cursor)
-        return self.format.message(told) + lost
+        return _told(self.format, id, found.channel, cursor, verdict) + lost
 
     def farewell(self, bye: Bye, retry_ms: int) -> bytes:
         if self._inbound.closed:

@@ -27,7 +27,7 @@ from eco_actor.web.handover import hand_over
 from eco_actor.web.opening import Ask, Opening, asked_of
 from eco_actor.web.operator import Operator
 from eco_actor.web.problems import NO_STORE, problem_response
-from eco_actor.web.scans import TASK
+from eco_actor.web.scans import TASK, unknown_task
 from eco_actor.web.trust import Trust
 
 HEADERS: Final = {
@@ -56,18 +56,24 @@ class StreamRoutes:
         app.router.add_get("/ws", self.websocket, allow_head=False)
 
     async def scan(self, request: web.Request) -> web.StreamResponse:
-        ask = _asked(request)
-        channel = f"{SCAN}:{request.match_info['task_id']}"
-        return await self._sse(request, Ask((channel,), ask.after, ask.rule), SSE_SCAN)
+        task_id = request.match_info["task_id"]
+        asked = _asked(request)
+        ask = Ask((f"{SCAN}:{task_id}",), asked.after, asked.rule)
+        try:
+            wanted = await self._wanted(ask)
+        except Refused as refused:  # what is no name of a channel is no scan, either
+            raise unknown_task(task_id) from refused
+        return self._sse(request, ask, wanted, SSE_SCAN)
 
     async def channels(self, request: web.Request) -> web.StreamResponse:
         ask = _asked(request)
         if not ask.channels:
             raise Refused("bad_option", "channel: at least one, as ?channel=app:news")
-        return await self._sse(request, ask, SSE_CHANNEL)
+        return self._sse(request, ask, await self._wanted(ask), SSE_CHANNEL)
 
-    async def _sse(self, request: web.Request, ask: Ask, format: Format) -> web.StreamResponse:
-        wanted = await self._wanted(ask)
+    def _sse(
+        self, request: web.Request, ask: Ask, wanted: Wanted, format: Format
+    ) -> web.StreamResponse:
         if all(found.is_over for found, _ in wanted):
             return web.Response(status=204, headers=NO_STORE)  # which stops an EventSource for good
         shared = self._trust.shared(request)

@@ -53,11 +53,18 @@ class Follower:
         if self.kind == "sse":
             after = self.after.get("")
             self.client = await connect(
-                *self.channels, kind="sse", after=after, room=room, **how  # type: ignore[arg-type]
+                *self.channels,
+                kind="sse",
+                after=after,
+                room=room,
+                **how,  # type: ignore[arg-type]
             )
         elif not self.after:
             self.client = await connect(
-                *self.channels, kind=self.kind, room=room, **how  # type: ignore[arg-type]
+                *self.channels,
+                kind=self.kind,
+                room=room,
+                **how,  # type: ignore[arg-type]
             )
         else:
             self.client = await connect(kind=self.kind, room=room)

@@ -1,15 +1,22 @@
 """Whatever happens in whatever order: what was told plus what the gaps cover was published."""
 
 import asyncio
-import logging
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from blockbuster import BlockBuster
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from eco_actor.delivery.subscription import Mode
 from eco_actor.eventlog import Event, StoreError
 from eco_actor.eventlog.recent import Recent
 from eco_actor.runtime.testing import VirtualTimeLoop
@@ -235,13 +242,14 @@ class Delivery(RuleBasedStateMachine):
         for follower in self.followers:
             follower.look()
             assert follower.client is not None
-            assert all(each.idle or each.mode.value == "in step" for each in follower.client.subscriptions)
+            modes = {each.mode for each in follower.client.subscriptions}
+            assert modes == {Mode.IN_STEP}, "whoever has everything is in step"
             follower.leave()
             follower.audit(self.published, self.shown)
         await asyncio.sleep(1.0)
-        traffic = self.stage.traffic
-        assert (len(self.stage.fanout), len(self.stage.log.hub), self.stage.wheel.stuck) == (0, 0, 0)
-        for _, each in traffic.streams():
+        stage = self.stage
+        assert (len(stage.fanout), len(stage.log.hub), stage.wheel.stuck) == (0, 0, 0)
+        for _, each in stage.traffic.streams():
             assert (each.behind, each.paging, each.subscribed, each.open) == (0, 0, 0, 0)
 
 
@@ -249,10 +257,5 @@ def test_what_is_told_and_what_the_gaps_cover_is_what_was_published(
     sqlite_in_the_loop: BlockBuster,
 ) -> None:
     """On every transport, under every rule, over stalls, cuts, resumes and trims."""
-    from hypothesis.stateful import run_state_machine_as_test
-
-    logging.getLogger("eco_actor").setLevel(logging.CRITICAL)
-    run_state_machine_as_test(
-        Delivery,
-        settings=settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True),
-    )
+    how = settings(max_examples=200, stateful_step_count=40, deadline=None)
+    run_state_machine_as_test(Delivery, settings=how)

@@ -9,7 +9,7 @@ import aiohttp
 
 from eco_actor.app import Eco
 from eco_actor.delivery.connection import Connection
-from tests.web.contract_clients import LONG_S
+from tests.web.contract_wire import LONG_S
 from tests.web.contract_world import World
 from tests.web.credentials import SECRET
 

@@ -22,11 +22,11 @@ from tests.web.contract_clients import (
     ScanSse,
     Sse,
     Told,
-    Wire,
     bye,
-    head_of,
     lost,
 )
+from tests.web.contract_wire import Wire, head_of
+from tests.ws_bytes import BINARY, TEXT, masked
 
 CODES: Final = {
     "complete": 1000,
@@ -264,3 +264,19 @@ class Poll(Follower):
 STREAMS: Final[list[type[Follower]]] = [Sse, RoutedSse, WsJson, WsMsgpack]
 CHANNELS: Final[list[type[Follower]]] = [*STREAMS, Poll]
 SCANS: Final[list[type[Follower]]] = [ScanSse, *CHANNELS]
+
+
+def packed(kind: type[WebSocket], told: Any) -> bytes:
+    """A command in a frame."""
+    if kind is WsJson:
+        return masked(TEXT, json.dumps(told).encode())
+    return masked(BINARY, bytes(msgpack.packb(told)))
+
+
+async def ended_with(follower: WebSocket) -> int | None:
+    """The code of the close that the server sends; everything before it is ignored."""
+    while True:
+        item = await follower.next()
+        if isinstance(item, Bye):
+            return item.status
+        assert item is not None, "it ended without a close"

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.web.contract_clients import LONG_S
+from tests.web.contract_wire import LONG_S
 from tests.web.contract_world import World, channel, world_of
 from tests.web.serving import Server
 

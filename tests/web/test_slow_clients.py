@@ -12,9 +12,10 @@ import pytest
 
 from eco_actor.app import Eco
 from eco_actor.delivery import liveness
-from tests.web.contract_clients import Bye, Follower, Sse, Wire, head_of
+from tests.web.contract_clients import Bye, Follower, Sse
 from tests.web.contract_inside import Inside, inside, until_so
 from tests.web.contract_sockets import STREAMS, WebSocket, WsJson
+from tests.web.contract_wire import Wire, head_of
 from tests.web.contract_world import World, channel, numbers, until, world_of
 from tests.web.credentials import SECRET
 from tests.web.serving import Server
