@@ -87,8 +87,8 @@ def _number(name: str, given: object, default: int, most: int) -> int:
     if given is None:
         return default
     number = given
-    if isinstance(number, str) and number.isascii() and number.isdecimal() and len(number) < 10:
-        number = int(number)
+    if isinstance(number, str) and number.isascii() and number.isdecimal():
+        number = int(number) if len(number) <= len(str(most)) else None
     if type(number) is not int or not 1 <= number <= most:
         raise Refused("bad_option", f"{name}: a number from 1 to {most}")
     return number

@@ -254,6 +254,7 @@ class Subscription:
             case Outcome.FULL if event.cursor is None:
                 self._lose_event(event, OVERFLOW)
             case Outcome.FULL:
+                self.position = max(self.position, event.before)  # all before it was offered
                 self.enter(Mode.PAGING)
                 return False
             case Outcome.CLOSED:

@@ -84,6 +84,11 @@ class Follower:
             return
         self.told += client.events
         self.holes += client.gaps
+        for opened in client.opened:  # cut off before the gap: the verdict and the cursor say it
+            channels = self.channels if self.kind == "sse" else [opened.told["channel"]]
+            for channel in channels if opened.resume == "partial" else ():
+                before = position(self.after["" if self.kind == "sse" else channel])
+                self.holes.append(Hole(channel, before, opened.position, 0, "trimmed", None))
         if self.kind == "sse":
             for channel in self.channels:
                 self.begins.setdefault(channel, client.opened[0].position)

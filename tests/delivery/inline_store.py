@@ -8,14 +8,14 @@ from typing import Any
 from eco_actor.eventlog import Durability, SqliteStore, StoreError
 from eco_actor.eventlog.database import Database
 from eco_actor.eventlog.store import Offer
-from eco_actor.eventlog.writer import Query, Read, Trim, Work, Writer
+from eco_actor.eventlog.writer import Query, Read, Trim, Work, Writer, _resolve
 
 
 class InlineStore(SqliteStore):
     """Commits in the loop, in its next turn; all else is the real one.
 
-    What is committed can be read at once and is offered `lead` seconds later, as it may be with
-    readers that are other threads; a read takes `read` seconds.
+    What is done can be read at once and is told `lead` seconds later, as it may be with readers
+    that are other threads; a read takes `read` seconds.
     """
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class _InlineWriter(Writer):
         self._database.close()
 
     def _call_loop(self, callback: Callable[..., None], *args: Any) -> None:
-        if callback != self._committed:
+        if callback is _resolve:
             asyncio.get_running_loop().call_later(self._store.read, callback, *args)
         elif self._store.lead:
             self._told.append((callback, args))

@@ -230,3 +230,12 @@ async def staged() -> AsyncIterator[Stage]:
 async def soon() -> None:
     """Let happen what happens by itself."""
     await asyncio.sleep(SOON)
+
+
+async def said(client: Client, **told: Any) -> Any:
+    """The one answer to a command."""
+    before = len(client.reader.items)
+    client.say(**told)
+    await soon()
+    (answer,) = client.reader.items[before:]
+    return answer.told if isinstance(answer, (Said, Opened)) else answer

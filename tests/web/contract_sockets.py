@@ -261,8 +261,8 @@ class Poll(Follower):
         return told
 
 
-STREAMS: Final[list[type[Follower]]] = [Sse, RoutedSse, WsJson, WsMsgpack]
-CHANNELS: Final[list[type[Follower]]] = [*STREAMS, Poll]
+STREAMS: Final[list[type[Follower]]] = [Sse, WsJson, WsMsgpack]
+CHANNELS: Final[list[type[Follower]]] = [*STREAMS, RoutedSse, Poll]
 SCANS: Final[list[type[Follower]]] = [ScanSse, *CHANNELS]
 
 

@@ -7,8 +7,17 @@ import aiohttp
 import pytest
 
 from eco_actor.app import Eco
+from eco_actor.eventlog import StoreError
 from eco_actor.eventlog.history import Excess
-from tests.web.contract_clients import Bye, Declined, Follower, Lost, Sse, Told
+from tests.web.contract_clients import (
+    Bye,
+    Declined,
+    Follower,
+    Lost,
+    RoutedSse,
+    Sse,
+    Told,
+)
 from tests.web.contract_inside import Inside, inside
 from tests.web.contract_sockets import CHANNELS, STREAMS, Poll, WebSocket, WsJson
 from tests.web.contract_world import channel, numbers, until
@@ -147,7 +156,7 @@ async def test_the_observers_channel_is_there_on_all_transports(
     assert again.verdict == "reset"
 
 
-@OPEN
+@pytest.mark.parametrize("kind", [*STREAMS, RoutedSse])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer no", "Cookie": "a=b"}])
 async def test_a_full_server_says_when_to_come_back(
     session: aiohttp.ClientSession,
@@ -206,8 +215,6 @@ async def test_a_store_that_cannot_be_read_ends_the_stream_and_the_cursor_brings
     store = world.eco.log.store
 
     async def fail(*args: object) -> None:
-        from eco_actor.eventlog import StoreError
-
         raise StoreError("disk I/O error")
 
     with monkeypatch.context() as patched:
