@@ -1,4 +1,4 @@
-"""One client's connection: an actor, and the protocol of its transport, in one.
+"""One client's connection: an actor that tells it of what it subscribes to.
 
 It has no task, and while it is in step no mailbox of its own. What its client does not read waits
 in its subscriptions, under their rules; nobody else is held up. `SseConnection` and
@@ -6,12 +6,8 @@ in its subscriptions, under their rules; nobody else is held up. `SseConnection`
 """
 
 import asyncio
-import fcntl
 import logging
-import sys
-import termios
 from collections.abc import Coroutine, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Final
@@ -22,11 +18,13 @@ from eco_actor.delivery.directory import Directory, Found
 from eco_actor.delivery.frames import Bye, Format
 from eco_actor.delivery.gap import Gap
 from eco_actor.delivery.liveness import Wheel
+from eco_actor.delivery.merge import accounted, cut, following
+from eco_actor.delivery.outlet import Outlet
 from eco_actor.delivery.rule import MAX_WAITING, Rule
-from eco_actor.delivery.subscription import AFTER, Mode, Place, Subscription
-from eco_actor.delivery.traffic import ERROR, GONE, StreamTraffic, Traffic
+from eco_actor.delivery.subscription import Mode, Subscription
+from eco_actor.delivery.traffic import ERROR, StreamTraffic, Traffic
 from eco_actor.eventlog import Event, EventLog, Page
-from eco_actor.runtime import NORMAL, OVERFLOW, Actor, Exit, ExitKind, MailboxSpec
+from eco_actor.runtime import NORMAL, OVERFLOW, Exit, ExitKind, MailboxSpec
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +36,6 @@ ROUNDS: Final = 8
 
 RETRY_MS: Final = 2000
 """What a client waits before it reconnects, when nothing is said."""
-
-FAREWELL: Final = 1.0
-"""Seconds that the last bytes may take: a client that does not read is not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,7 @@ class Unreadable:
     error: Exception
 
 
-class Connection(Actor[Any], asyncio.Protocol):
+class Connection(Outlet):
     """Tells one client of what it subscribes to, until its channels or the client end.
 
     Made for a transport that is its own from then on. Being written to and read from are callbacks
@@ -86,22 +81,14 @@ class Connection(Actor[Any], asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closed",
         "_cohort",
-        "_ended",
         "_reading",
         "_waits",
         "_woken",
         "delivery",
         "format",
-        "lost",
-        "paused",
-        "slot",
         "subscriptions",
-        "traffic",
-        "transport",
         "wanted",
-        "wrote",
     )
 
     mailbox = MailboxSpec(64)
@@ -117,22 +104,15 @@ class Connection(Actor[Any], asyncio.Protocol):
         traffic: StreamTraffic,
         wanted: Wanted,
     ) -> None:
-        self.transport = transport
+        super().__init__(transport, paused, delivery.wheel, traffic)
         self.delivery = delivery
         self.format = format
-        self.traffic = traffic
         self.wanted: Wanted = wanted
         self.subscriptions: tuple[Subscription, ...] = ()
-        self.paused = paused  # the transport still has something to send
-        self.lost = False  # the transport is gone
-        self.slot = -1
-        self.wrote = 0.0
         self._cohort: Cohort | None = None
         self._waits: Cohort | None = None  # the one that is to call when it can be joined
         self._woken = False  # a WAKE is on its way
         self._reading = False  # a page is on its way
-        self._ended: str | None = None  # why nothing more is to be told
-        self._closed: asyncio.Future[None] | None = None
 
     # ---- what kinds of connections differ in
 
@@ -144,10 +124,6 @@ class Connection(Actor[Any], asyncio.Protocol):
         """What is said last."""
         raise NotImplementedError
 
-    def beat(self, now: float) -> float:
-        """See `liveness`."""
-        raise NotImplementedError
-
     def received(self, message: Any) -> None:
         """A message that only this kind of connection knows."""
         raise TypeError(f"a connection cannot take {type(message).__name__}")
@@ -155,23 +131,15 @@ class Connection(Actor[Any], asyncio.Protocol):
     # ---- the actor
 
     def init(self) -> None:
-        now = self.now()
-        self.transport.set_protocol(self)  # what is written now may pause it
-        # It is paused exactly while the kernel has not taken all: nothing more is queued here.
-        self.transport.set_write_buffer_limits(high=0)
-        self.traffic.opened += 1
+        self.take_over(self.now() + self.rhythm)
         for found, rule in self.wanted:
             self._add(found, rule)
-        opening = self.opening()
-        over = {found.channel for found, _ in self.wanted if found.is_over}
-        self.wanted = ()
-        if over:
-            self.subscriptions = tuple(e for e in self.subscriptions if e.channel not in over)
-            opening += self._finish()
-        if self.paused:
-            self.delivery.wheel.block(self, now)
-        self.send(opening)
-        self.delivery.wheel.put(self, now + self.rhythm)
+        self.send(self.opening())
+        wanted, self.wanted = self.wanted, ()
+        for n, (found, _) in enumerate(wanted):
+            if found.is_over:
+                self._drop(self.subscriptions[n - len(wanted)])
+                self.send(self._finish())
         if self.paused or not all(each.is_new for each in self.subscriptions):
             for each in self.subscriptions:
                 each.open()
@@ -237,11 +205,6 @@ class Connection(Actor[Any], asyncio.Protocol):
         self._ended = self._ended or Bye.SLOW_CONSUMER.code
         self.stop(OVERFLOW)
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more is to be told."""
-        return self._ended is not None
-
     def end(self, bye: Bye, retry_ms: int = RETRY_MS, code: str = "") -> None:
         """Say *bye*, and end."""
         if self._ended is None:
@@ -251,10 +214,7 @@ class Connection(Actor[Any], asyncio.Protocol):
 
     def terminate(self, reason: Exit) -> Coroutine[Any, Any, None] | None:
         said = self._ended is not None and reason is NORMAL
-        if self._ended is None:
-            self._ended = Bye.GOING_AWAY.code if reason.kind is ExitKind.SHUTDOWN else ERROR
-        self.traffic.end(self._ended)
-        self.delivery.wheel.remove(self)
+        self.let_go(Bye.GOING_AWAY.code if reason.kind is ExitKind.SHUTDOWN else ERROR)
         cohort, self._cohort, self._waits = self._cohort or self._waits, None, None
         if cohort is not None:
             cohort.leave(self)
@@ -270,69 +230,9 @@ class Connection(Actor[Any], asyncio.Protocol):
             self.send(self.farewell(Bye.SLOW_CONSUMER, RETRY_MS))
         elif not said:
             self.send(self.farewell(Bye.GOING_AWAY, self.delivery.gate.leave_ms(self.now())))
-        return self._close()
-
-    def _close(self) -> Coroutine[Any, Any, None] | None:
-        """Let the last bytes go, for a moment."""
-        self.transport.close()
-        tls = self.transport.get_extra_info("sslcontext") is not None
-        if not (tls or self.transport.get_write_buffer_size()):
-            return None
-        self._closed = asyncio.get_running_loop().create_future()
-        return self._wait_closed(self._closed)
-
-    async def _wait_closed(self, closed: "asyncio.Future[None]") -> None:
-        try:
-            async with asyncio.timeout(FAREWELL):
-                await closed
-        except TimeoutError:
-            self.transport.abort()
-
-    # ---- the protocol of its transport
-
-    def pause_writing(self) -> None:
-        self.paused = True
-        if not self._ended:
-            self.fall_behind()
-            self.delivery.wheel.block(self, self.now())
-
-    def resume_writing(self) -> None:
-        self.paused = False
-        self.delivery.wheel.unblock(self)
-        self.wake()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = self.paused = True
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
-        if self._ended is None:
-            self._ended = GONE
-        self.stop()
-
-    def unsent(self) -> int:
-        """Bytes that the client has not acknowledged, here and in the kernel."""
-        waiting = self.transport.get_write_buffer_size()
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None:
-            with suppress(OSError, ValueError):  # it is closed, or this system does not tell
-                told = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
-                waiting += int.from_bytes(told, sys.byteorder)
-        return waiting
-
-    def give_up(self, why: str) -> None:
-        log.info("%s: the client does not read (%s), dropped", self.ref.path, why)
-        self._ended = self._ended or why
-        self.transport.abort()
+        return self.close()
 
     # ---- out
-
-    def send(self, data: bytes) -> None:
-        """Give *data* to the transport, which takes it whatever it has."""
-        if data and not self.lost:
-            self.transport.write(data)
-            self.wrote = self.now()
-            self.traffic.writes += 1
-            self.traffic.bytes += len(data)
 
     def _drain(self) -> None:
         """Write what there is, as far as the client reads; then be in step."""
@@ -352,33 +252,33 @@ class Connection(Actor[Any], asyncio.Protocol):
         """What is to be told next, at most about one write of it."""
         now = self.now()
         parts: list[bytes] = []
+        sampled: list[Subscription] = []
         size = 0
         while size < WRITE and self._ended is None:
-            following = self._next(now)
-            if following is None:
+            subscription = following(self.subscriptions, now, ordered=self.ordered)
+            if subscription is None:
                 break
-            item = following.take()
+            item = subscription.take()
+            if subscription.rule.interval:
+                sampled.append(subscription)
             if isinstance(item, Gap):
-                frame = self._tell_gap(following, item)
+                frame = self._tell_gap(subscription, item)
             else:
                 frame = self.format.event(item)
                 self.traffic.deliveries += 1
                 if item.final:
-                    self._drop(following)
+                    self._drop(subscription)
                     frame += self._finish()
             parts.append(frame)
             size += len(frame)
-        for each in self.subscriptions:
-            if each.rule.interval and each.due <= now and parts:
-                each.due = now + each.rule.interval
+        for each in sampled:  # all that was queued is one delivery
+            each.due = now + each.rule.interval
         return b"".join(parts)
 
     def _tell_gap(self, subscription: Subscription, gap: Gap) -> bytes:
-        places = [each.accounted for each in self.subscriptions]
-        known = min([place for place in places if place is not None], default=gap.end.position)
         self.delivery.traffic.gap(subscription.rule.overflow, gap.reason, gap.dropped)
-        cursor = self.delivery.log.cursor(min(known, gap.end.position))
-        return self.format.gap(gap, cursor)
+        known = accounted(self.subscriptions, gap.end.position)
+        return self.format.gap(gap, self.delivery.log.cursor(known))
 
     def _finish(self) -> bytes:
         """A channel has ended; the last words, if it was the last one."""
@@ -387,20 +287,6 @@ class Connection(Actor[Any], asyncio.Protocol):
         self._ended = Bye.COMPLETE.code
         self.stop()
         return self.farewell(Bye.COMPLETE, RETRY_MS)
-
-    def _next(self, now: float) -> Subscription | None:
-        """Whose item is next, by position; None when the log has to be read before, or nothing is
-        there."""
-        first: Subscription | None = None
-        place: Place | None = None
-        for each in self.subscriptions:
-            its = each.following(now)
-            if its is None and self.ordered and each.wants_page:
-                accounted = each.accounted  # what is queued and held back counts, too
-                its = each.position if accounted is None else accounted, AFTER
-            if its is not None and (place is None or its < place):
-                first, place = each, its
-        return None if first is None or first.following(now) is None else first
 
     def _page(self) -> bool:
         """Read on in the log where that is next; True when there is something new at once."""
@@ -419,7 +305,7 @@ class Connection(Actor[Any], asyncio.Protocol):
         return False
 
     def _paged(self, asked: Sequence[Subscription], page: Page) -> None:
-        page = _cut(page, self.delivery.log.head)
+        page = cut(page, self.delivery.log.head, WRITE)
         for each in asked:
             if each.mode is Mode.PAGING:  # and not unsubscribed since
                 each.page([e for e in page.events if e.channel == each.channel], page.upto)
@@ -502,16 +388,3 @@ class Connection(Actor[Any], asyncio.Protocol):
                 self._drop(each)
                 self.send(self._finish())
         self.wake()
-
-
-def _cut(page: Page, head: int) -> Page:
-    """As much of *page* as may wait in memory for one client, and was offered; the rest is read
-    again. What was not offered yet would overtake what comes live on another channel."""
-    if page.upto > head:
-        page = Page([event for event in page.events if event.position <= head], head)
-    size = 0
-    for n, event in enumerate(page.events):
-        size += event.size
-        if n and size > WRITE:
-            return Page(page.events[:n], page.events[n - 1].position)
-    return page

@@ -15,15 +15,21 @@ from eco_actor.delivery.websocket import WebSocketConnection
 from eco_actor.delivery.ws_frames import BadHandshake, handshake
 from eco_actor.web.head import Head, parse_head
 from eco_actor.web.opening import Ask, Opening, asked_of
+from eco_actor.web.problems import problem_response
 from eco_actor.web.streams import DEFAULT, HEAD, SUBPROTOCOLS
 from eco_actor.web.trust import Trust
 
 _SCAN_STREAM: Final = re.compile(r"/scan/([A-Za-z0-9_-]{1,64})/stream")
 
+_PROBLEM: Final = str(problem_response(503, Bye.BUSY.code, Bye.BUSY.reason).text).encode()
 _BUSY: Final = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n"
-    b"Retry-After: %d\r\n\r\n"
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n"
+    b"Cache-Control: no-store\r\nConnection: close\r\nContent-Length: %d\r\n"
+    b"Retry-After: %d\r\n\r\n%b"
 )
+
+REMEMBERED: Final = 2048
+"""Bytes of a request that is worth remembering."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,19 @@ class Plain:
     behind: bytes
 
 
-@lru_cache(maxsize=256)  # clients of one kind send the same, and all of them after a restart
 def read_plain(data: bytes) -> Plain | None:
     """What *data*, the beginning of a connection, plainly asks for; None: whatever else it is."""
+    if data.startswith(b"GET /ws") or len(data) > REMEMBERED:  # those have a key of their own
+        return _read(data)
+    return _remembered(data)
+
+
+@lru_cache(maxsize=256)  # clients of one kind send the same, and all of them after a restart
+def _remembered(data: bytes) -> Plain | None:
+    return _read(data)
+
+
+def _read(data: bytes) -> Plain | None:
     read = parse_head(data)
     if read is None:
         return None
@@ -106,7 +122,8 @@ class PlainStreams:
         opening = self._opening
         supervisor = opening.admit(opening.delivery.traffic.websocket, resuming=resuming)
         if supervisor is None:
-            transport.write(_BUSY % -(-opening.retry_ms(transport, resuming=resuming) // 1000))
+            seconds = -(-opening.retry_ms(transport, resuming=resuming) // 1000)
+            transport.write(_BUSY % (len(_PROBLEM), seconds, _PROBLEM))
             transport.close()
             return True
         format = SUBPROTOCOLS[agreed.subprotocol or DEFAULT]

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from eco_actor.delivery.connection import FAREWELL, RETRY_MS
+from eco_actor.delivery.connection import RETRY_MS
 from eco_actor.delivery.liveness import HEARTBEAT
+from eco_actor.delivery.outlet import FAREWELL
 from eco_actor.delivery.subscription import Mode
 from eco_actor.runtime.testing import run_virtual
 from tests.delivery.stage import LIVE, soon, staged

@@ -199,7 +199,7 @@ async def test_close_says_slow_consumer_to_who_reads_in_time(
     world: Inside, kind: type[Follower], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last word is there behind what was written; then the end."""
-    monkeypatch.setattr("eco_actor.delivery.connection.FAREWELL", 30.0)
+    monkeypatch.setattr("eco_actor.delivery.outlet.FAREWELL", 30.0)
     name = channel()
     follower = await world.open(kind, name, overflow="close", capacity=2, small=True)
     await world.flood(name, MANY)
