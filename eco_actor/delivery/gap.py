@@ -23,3 +23,27 @@ class Gap:
     end: Cursor
     dropped: int
     reason: str
+
+
+class Loss:
+    """A gap that the client has not been told of yet: one merged range."""
+
+    __slots__ = ("begin", "dropped", "end", "reason")
+
+    def __init__(self, begin: int, end: int, dropped: int, reason: str) -> None:
+        self.begin = begin
+        self.end = end
+        self.dropped = dropped
+        self.reason = reason
+
+    def add(self, begin: int, end: int, dropped: int, reason: str) -> None:
+        """Make the range cover this, too. What was never in the log only counts."""
+        self.dropped += dropped
+        if reason != self.reason and self.reason == COALESCED:
+            self.reason = reason
+        if begin == end:
+            return
+        if self.begin == self.end:
+            self.begin, self.end = begin, end
+        else:
+            self.begin, self.end = min(self.begin, begin), max(self.end, end)

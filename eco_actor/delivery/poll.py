@@ -19,9 +19,8 @@ from typing import Any, Final
 import msgspec
 
 from eco_actor.delivery.frames import Format
-from eco_actor.delivery.gap import COALESCED, OVERFLOW, RESET, TRIMMED, Gap
+from eco_actor.delivery.gap import COALESCED, OVERFLOW, RESET, TRIMMED, Gap, Loss
 from eco_actor.delivery.rule import MAX_WAITING, RESERVE, SAMPLED, Refused, Rule, merged
-from eco_actor.delivery.subscription import Loss
 from eco_actor.eventlog import Cursor, Event, Place, Resume
 from eco_actor.runtime import Overflow
 

@@ -85,18 +85,21 @@ def _check(data: Mapping[str, Any]) -> None:
         raise Refused("bad_data", "data: it holds what JSON cannot hold")
     if len(encoded) > MAX_EVENT:
         raise Refused("too_large", f"data: an event has at most {MAX_EVENT} bytes")
-    if encoded.count(b"{") + encoded.count(b"[") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+    if too_deep(data, encoded):
         raise Refused("bad_data", f"data: at most {MAX_DEPTH} levels of maps and lists")
 
 
-def _depth(data: Mapping[str, Any]) -> int:
-    """Levels of maps and lists in one another; one more than MAX_DEPTH for all that is deeper."""
-    depth = 0
+def too_deep(data: Mapping[str, Any], encoded: bytes) -> bool:
+    """Whether *data*, in JSON *encoded*, has more than MAX_DEPTH maps and lists in one another."""
+    if len(encoded) <= MAX_DEPTH or encoded.count(b"{") + encoded.count(b"[") <= MAX_DEPTH:
+        return False
     level: list[Any] = [data]
-    while level and depth <= MAX_DEPTH:
-        depth += 1
+    for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for each in level:
-            below += each.values() if isinstance(each, dict) else each
-        level = [value for value in below if isinstance(value, dict | list)]
-    return depth
+            values = each.values() if isinstance(each, dict) else each
+            below += (value for value in values if isinstance(value, dict | list))
+        if not below:
+            return False
+        level = below
+    return True

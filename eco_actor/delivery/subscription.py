@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from eco_actor.delivery.directory import SCAN, Found
 from eco_actor.delivery.frames import Format
-from eco_actor.delivery.gap import COALESCED, OVERFLOW, RESET, TRIMMED, Gap
+from eco_actor.delivery.gap import COALESCED, OVERFLOW, RESET, TRIMMED, Gap, Loss
 from eco_actor.delivery.rule import SAMPLED, Rule
 from eco_actor.delivery.traffic import StreamTraffic
 from eco_actor.eventlog import Event, EventLog, Resume
@@ -63,30 +63,6 @@ class Owner(Protocol):
 
     def room(self) -> int:
         """Bytes that may still be queued, in all its mailboxes together."""
-
-
-class Loss:
-    """A gap that the client has not been told of yet: one merged range."""
-
-    __slots__ = ("begin", "dropped", "end", "reason")
-
-    def __init__(self, begin: int, end: int, dropped: int, reason: str) -> None:
-        self.begin = begin
-        self.end = end
-        self.dropped = dropped
-        self.reason = reason
-
-    def add(self, begin: int, end: int, dropped: int, reason: str) -> None:
-        """Make the range cover this, too. What was never in the log only counts."""
-        self.dropped += dropped
-        if reason != self.reason and self.reason == COALESCED:
-            self.reason = reason
-        if begin == end:
-            return
-        if self.begin == self.end:
-            self.begin, self.end = begin, end
-        else:
-            self.begin, self.end = min(self.begin, begin), max(self.end, end)
 
 
 class Subscription:

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from eco_actor.delivery.directory import Directory
+from eco_actor.delivery.publisher import MAX_DEPTH, MAX_EVENT, MAX_KEY, too_deep
 from eco_actor.delivery.traffic import Traffic
 from eco_actor.eventlog import Draft, Event, EventLog, StoreError
 from eco_actor.web.accepted import Accepted
@@ -16,14 +17,6 @@ from eco_actor.web.idempotency import HEADER, Claim, Idempotency, Stored, finger
 from eco_actor.web.operator import Operator
 from eco_actor.web.problems import Problem
 from eco_actor.web.requests import UPLOAD_S, plain_body
-
-MAX_EVENT: Final = 64 * 1024
-"""Bytes of an event as it is sent."""
-
-MAX_DEPTH: Final = 128
-"""Objects and lists in one another: what can be read must be writable again, on any transport."""
-
-MAX_KEY: Final = 128
 
 SCOPE: Final = "publish"
 """Of the idempotency keys."""
@@ -215,8 +208,8 @@ def _event(body: bytes) -> dict[str, Any]:
         data = _decode(body)
         if type(data) is dict:
             _packed(data)  # takes whole numbers up to 64 bits, as every msgpack
-            if len(body) > MAX_DEPTH and body.count(b"{") + body.count(b"[") > MAX_DEPTH:
-                _check_depth(data)
+            if too_deep(data, body):
+                raise _too_deep()
             return data
     except msgspec.ValidationError as error:
         raise Problem(422, "bad_body", f"a number is too large: {error}") from error
@@ -228,19 +221,6 @@ def _event(body: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Problem(400, "bad_json", "the body is not JSON") from error
     raise Problem(422, "bad_body", "an event is a JSON object")
-
-
-def _check_depth(data: dict[str, Any]) -> None:
-    level: list[Any] = [data]
-    for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for each in level:
-            values = each.values() if isinstance(each, dict) else each
-            below += (value for value in values if isinstance(value, dict | list))
-        if not below:
-            return
-        level = below
-    raise _too_deep()
 
 
 def _too_deep() -> Problem:

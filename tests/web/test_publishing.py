@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from eco_actor.delivery.publisher import MAX_DEPTH, MAX_EVENT
 from eco_actor.eventlog import Event, StoreFull
-from eco_actor.web.channels import MAX_DEPTH, MAX_EVENT
 from tests.web.checks import check_problem
 from tests.web.client import say
 from tests.web.credentials import SECRET, bearer
