@@ -67,8 +67,8 @@ class Directory:
         live = self._live.get(channel)
         if live is not None:
             return Found(channel, self._now(channel, after), live)
-        kind = _kind(channel)
-        if kind in OPEN_KINDS:
+        kind = "" if channel in self._publishable else _kind(channel)
+        if not kind or kind in OPEN_KINDS:
             return Found(channel, self._log.resume(channel, after, self._log.head))
         if kind != SCAN:
             raise Refused("unknown_channel", f"{channel[:_SHOWN]}: there is no such channel")

@@ -7,7 +7,6 @@ from typing import ClassVar, Final
 from eco_actor.delivery.connection import RETRY_MS, Connection, Delivery, Wanted
 from eco_actor.delivery.frames import COMMENT, Bye, Format, sse_bye, sse_control, sse_retry
 from eco_actor.delivery.liveness import HEARTBEAT, TICK
-from eco_actor.delivery.rule import Rule
 from eco_actor.delivery.subscription import missing
 from eco_actor.eventlog import Cursor, Resume
 
@@ -16,13 +15,14 @@ WORST: Final = (Resume.RESET, Resume.PARTIAL, Resume.RECOVERED, Resume.FRESH)
 
 
 @lru_cache(maxsize=256)
-def _open(begins: Cursor, verdict: Resume, rule: Rule) -> bytes:
+def _open(epoch: str, position: int, verdict: str, overflow: str, capacity: int) -> bytes:
     """The first control event; many clients that come at one time are told the same."""
+    begins = Cursor(epoch, position)
     told = {
         "cursor": str(begins),
-        "resume": verdict.value,
-        "overflow": rule.overflow.value,
-        "capacity": rule.capacity,
+        "resume": verdict,
+        "overflow": overflow,
+        "capacity": capacity,
     }
     return sse_retry(RETRY_MS) + sse_control("open", told, begins)
 
@@ -49,15 +49,18 @@ class SseConnection(Connection):
 
     def opening(self) -> bytes:
         head, self.head = self.head, b""
-        first, *others = self.subscriptions
-        position, verdict = first.position, first.resume
-        for each in others:
+        first = self.subscriptions[0]
+        position, verdict, rule = first.position, first.resume, first.rule
+        for each in self.subscriptions[1:]:
             position = min(position, each.position)
             verdict = min(verdict, each.resume, key=WORST.index)
         begins = self.delivery.log.cursor(position)
-        gaps = [gap for found, _ in self.wanted if (gap := missing(found)) is not None]
-        frames = [self.format.gap(gap, begins) for gap in gaps]
-        return head + _open(begins, verdict, first.rule) + b"".join(frames)
+        told = _open(begins.epoch, position, verdict.value, rule.overflow.value, rule.capacity)
+        for found, _ in self.wanted:
+            gap = missing(found)
+            if gap is not None:
+                told += self.format.gap(gap, begins)
+        return head + told
 
     def farewell(self, bye: Bye, retry_ms: int) -> bytes:
         return sse_bye(bye, retry_ms)
