@@ -6,7 +6,6 @@ import resource
 import secrets
 import statistics
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -43,7 +42,6 @@ def ours(
         environment(settings),
         eco("--durability", durability, "--vision", "off", core=core) as server,
     ):
-        swallow(server)
         yield Contender(name, server, token, "?transient=1" if transient else "")
 
 
@@ -51,14 +49,7 @@ def ours(
 def plain(name: str, core: int, kind: str) -> Iterator[Contender]:
     """The baseline on *core*; *kind* is loop or queues."""
     with running([*PLAIN, kind], core) as server:
-        swallow(server)
         yield Contender(name, server)
-
-
-def swallow(server: Server) -> None:
-    """Read what it goes on to say, or it would wait for a reader once the pipe is full."""
-    assert server.process.stderr is not None
-    threading.Thread(target=server.process.stderr.read, daemon=True).start()
 
 
 @contextlib.contextmanager

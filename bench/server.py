@@ -59,6 +59,7 @@ def cores() -> tuple[int, int]:
 @contextlib.contextmanager
 def running(command: Sequence[str], core: int | None = None) -> Iterator[Server]:
     """Run *command* until it says where it listens; stop it afterwards."""
+    reader: threading.Thread | None = None
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -67,7 +68,8 @@ def running(command: Sequence[str], core: int | None = None) -> Iterator[Server]
                 os.sched_setaffinity(process.pid, {core})
             host, port = _listening(process)
             # What it says from now on is read, or a full pipe would hold it up.
-            threading.Thread(target=_swallow, args=(process,), daemon=True).start()
+            reader = threading.Thread(target=_swallow, args=(process,), daemon=True)
+            reader.start()
             yield Server(process, host, port)
         finally:
             process.terminate()
@@ -75,6 +77,8 @@ def running(command: Sequence[str], core: int | None = None) -> Iterator[Server]
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+            if reader is not None:
+                reader.join()
 
 
 @contextlib.contextmanager

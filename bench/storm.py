@@ -39,7 +39,7 @@ from typing import Any, Final
 
 import uvloop
 
-from bench.contenders import environment, pinned, rounded, swallow
+from bench.contenders import environment, pinned, rounded
 from bench.server import ROOT, Server, running
 from bench.storm_clients import BUSY, OPENED, UNREACHABLE, Client, Probe, Record, until
 from bench.storm_picture import STEP_S, Panel, picture
@@ -99,7 +99,6 @@ class Storm:
         with contextlib.ExitStack() as stack:
             start = stack.enter_context
             server = await asyncio.to_thread(start, running(command, self._core))
-            swallow(server)
             try:
                 yield server
             finally:

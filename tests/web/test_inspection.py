@@ -214,7 +214,7 @@ async def test_there_is_always_a_way_back(operated: Operated) -> None:
     async with client.session.get(f"{client.base}/stream?channel=system:actors") as response:
         await response.content.readline()
         actors = [each for each in await client.actors() if "Supervisor" not in each["kind"]]
-        assert "Connection" in {each["kind"] for each in actors}
+        assert "SseConnection" in {each["kind"] for each in actors}
         paths = [each["path"] for each in actors if each["path"] not in NEVER]
         for path in paths:
             assert (await operated.do("suspend", path))["suspended"] is True

@@ -36,7 +36,10 @@ PATHS: Final = (
     "/eco/work/pipeline/reward/1",
     "/eco/work/scans",
     "/eco/work/recovery",
+    "/eco/work/liveness",
+    "/eco/work/retention",
     "/eco/work/observer",
+    "/eco/work/drain",
     "/eco/http",
 )
 
