@@ -24,7 +24,9 @@ from eco_actor.eventlog import Event, EventLog
 log = logging.getLogger(__name__)
 
 REST: Final = 0.002
-"""Seconds between the end of one flush and the beginning of the next."""
+MOST_REST: Final = 0.004
+"""Seconds between the end of one flush and the beginning of the next, at least and at most: half of
+what the flush took, so that a third of the time is left for what is to be flushed next."""
 
 RUN: Final = 0.004
 """Seconds after which a flush lets others have the loop before it goes on with the next cohort."""
@@ -149,6 +151,11 @@ def parts(
     yield events[begin:], b"".join(frames[begin:]), ()
 
 
+def rest(spent: float) -> float:
+    """Seconds to wait after a flush that took *spent* seconds."""
+    return min(MOST_REST, max(REST, spent / 2))
+
+
 class Fanout:
     """All cohorts, and when they flush."""
 
@@ -158,7 +165,8 @@ class Fanout:
         self._cohorts: dict[tuple[str, tuple[str, ...]], list[Cohort]] = {}
         self._dirty: deque[Cohort] = deque()
         self._armed = False
-        self._flushed_at = 0.0  # when the last flush ended, by the monotonic clock
+        self._spent = 0.0  # seconds, on the flush that is under way
+        self._rested_at = 0.0  # when the next may begin, by the monotonic clock
 
     def __len__(self) -> int:
         """How many cohorts there are."""
@@ -214,7 +222,7 @@ class Fanout:
     def _arm(self) -> None:
         self._armed = True
         loop = asyncio.get_running_loop()
-        wait = self._flushed_at + REST - time.monotonic()  # the loop's clock may be coarse
+        wait = self._rested_at - time.monotonic()  # the loop's clock may be coarse
         if wait <= 0.0:
             loop.call_soon(self._flush)
         else:
@@ -223,7 +231,7 @@ class Fanout:
     def _flush(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        until = time.monotonic() + RUN
+        begun = time.monotonic()
         self._traffic.flushes += 1
         dirty = self._dirty
         for _ in range(len(dirty)):
@@ -232,10 +240,13 @@ class Fanout:
                 cohort.flush(now)
             except Exception:
                 log.exception("a flush failed: %s", cohort.channels)
-            if dirty and time.monotonic() > until:
+            if dirty and time.monotonic() - begun > RUN:
+                self._spent += time.monotonic() - begun
                 loop.call_soon(self._flush)
                 return
-        self._flushed_at = time.monotonic()
+        ended = time.monotonic()
+        self._rested_at = ended + rest(self._spent + ended - begun)
+        self._spent = 0.0
         self._armed = False
         if dirty:
             self._arm()

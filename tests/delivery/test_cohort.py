@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from eco_actor.delivery import cohort as module
-from eco_actor.delivery.cohort import MEMBERS, REST, WRITE, Fanout, parts
+from eco_actor.delivery.cohort import MEMBERS, MOST_REST, REST, WRITE, Fanout, parts, rest
 from eco_actor.delivery.frames import SSE_CHANNEL
 from eco_actor.eventlog import Event
 from eco_actor.runtime.testing import run_virtual
@@ -67,6 +67,16 @@ def test_what_gathers_is_one_write_to_each() -> None:
     run_virtual(main())
 
 
+def has_just_flushed(stage: Stage) -> None:
+    """What is published now waits for a moment."""
+    stage.fanout._rested_at = asyncio.get_running_loop().time() + REST
+
+
+def test_the_longer_a_flush_took_the_longer_is_the_rest() -> None:
+    """Half of it, within bounds: for what comes meanwhile there is always some time."""
+    assert [rest(spent) for spent in (0.0, 0.004, 0.006, 1.0)] == [REST, REST, 0.003, MOST_REST]
+
+
 def test_the_first_event_goes_at_once_and_the_next_a_moment_later() -> None:
     """After a rest there is no wait; while it lasts events gather for the next flush."""
 
@@ -117,10 +127,10 @@ def test_parts_are_as_large_as_a_write_and_leave_nothing_out() -> None:
     events = [Event(draft("app:a", n, pad), n + 1, "e") for n, pad in enumerate(pads)]
     made = list(parts(events, SSE_CHANNEL))
     assert [event for part, _, _ in made for event in part] == events
-    for part, data, rest in made:
+    for part, data, left in made:
         assert data == frames(*part)
         assert len(data) <= WRITE or len(part) == 1
-        assert list(rest) == events[events.index(part[-1]) + 1 :]
+        assert list(left) == events[events.index(part[-1]) + 1 :]
 
 
 def test_a_member_that_joins_while_something_is_pending_waits_for_its_end() -> None:
@@ -130,6 +140,7 @@ def test_a_member_that_joins_while_something_is_pending_waits_for_its_end() -> N
         async with staged() as stage:
             first, late = Pupil(), Pupil()
             cohort = join(stage, first)
+            has_just_flushed(stage)
             await stage.publish("app:a", 1)
             join(stage, late)
             assert late not in cohort.members
@@ -148,6 +159,7 @@ def test_a_member_that_fails_harms_no_other() -> None:
             bad_late, late = Pupil(fails=True), Pupil()
             join(stage, bad)
             join(stage, good)
+            has_just_flushed(stage)
             (event,) = await stage.publish("app:a", 1, final=True)
             join(stage, bad_late)
             join(stage, late)
@@ -186,6 +198,7 @@ def test_a_cohort_that_nobody_steps_into_is_dropped() -> None:
         async with staged() as stage:
             first, waits = Pupil(), Pupil()
             cohort = join(stage, first)
+            has_just_flushed(stage)
             await stage.publish("app:a", 1)
             join(stage, waits)
             cohort.leave(first)
