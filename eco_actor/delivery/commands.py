@@ -1,5 +1,6 @@
 """What a client may send over a WebSocket: one map a message, checked against a type. Pure."""
 
+import json
 from typing import Any, Final
 
 import msgpack
@@ -85,7 +86,8 @@ def read_command(message: object, format: MessageFormat) -> Command:
     except (msgspec.ValidationError, RecursionError) as error:
         op = given.get("op")
         if op not in ("subscribe", "unsubscribe", "publish", "ping"):
-            raise BadCommand(known, "unknown_op", f"op: there is no {str(op)[:40]!r}") from error
+            shown = repr(op[:40]) if isinstance(op, str) else f"such {type(op).__name__}"
+            raise BadCommand(known, "unknown_op", f"op: there is no {shown}") from error
         raise BadCommand(known, "bad_command", str(error)) from error
     return command
 
@@ -94,11 +96,29 @@ def _decoded(message: object, format: MessageFormat) -> Any:
     packed = format is WS_MSGPACK
     if not isinstance(message, bytes if packed else str):
         raise Unreadable(UNSUPPORTED, "binary messages" if packed else "text messages")
-    try:
-        if isinstance(message, bytes):
+    if isinstance(message, bytes):
+        try:
             return msgpack.unpackb(message, strict_map_key=False)
+        except Exception as error:  # whatever it finds wrong, it has many kinds
+            raise Unreadable(BAD_DATA, "not msgpack") from error
+    try:
         return msgspec.json.decode(str(message))
     except (msgspec.DecodeError, RecursionError) as error:
+        if _is_json(str(message)):  # by its grammar; but no number, text or depth for us
+            raise BadCommand(None, "bad_command", str(error)) from error
         raise Unreadable(BAD_DATA, "not JSON") from error
-    except Exception as error:  # whatever msgpack finds wrong, it has many kinds
-        raise Unreadable(BAD_DATA, "not msgpack") from error
+
+
+def _is_json(text: str) -> bool:
+    """Whether it is by the grammar, which knows no bounds."""
+    try:
+        json.loads(text, parse_constant=_no_constant)
+    except RecursionError:  # too deep to say more than that what is opened is closed
+        return text.count("[") == text.count("]") and text.count("{") == text.count("}")
+    except ValueError:
+        return False
+    return True
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final
@@ -17,16 +16,15 @@ from eco_actor.delivery.commands import (
     Unsubscribe,
     read_command,
 )
-from eco_actor.delivery.connection import Connection, Delivery, Wanted
+from eco_actor.delivery.connection import RETRY_MS, Connection, Delivery, Wanted
 from eco_actor.delivery.directory import Found
 from eco_actor.delivery.frames import Bye, MessageFormat
 from eco_actor.delivery.publisher import Publisher
 from eco_actor.delivery.rule import Refused, Rule
 from eco_actor.delivery.subscription import missing
-from eco_actor.delivery.traffic import GONE, PONG
+from eco_actor.delivery.traffic import ERROR, GONE, PONG
 from eco_actor.delivery.ws_frames import Closing, Inbound, Message, Pong
 from eco_actor.eventlog import Cursor, Resume, StoreError
-from eco_actor.runtime import MailboxSpec
 
 PING_S: Final = 25.0
 """Seconds from one ping to the next."""
@@ -40,8 +38,14 @@ CHANNELS: Final = 100
 REFUSALS: Final = 100
 """Subscriptions beyond CHANNELS that are answered, before the connection is ended for them."""
 
+SLICE: Final = 4096
+"""Bytes read in one turn."""
+
 COMMANDS: Final = 64
 """Commands that wait; with more, no more is read."""
+
+BATCH: Final = 32
+"""Commands in one turn."""
 
 PUBLISHING: Final = 64
 """Events of one client that wait to be written; with more, no more is read."""
@@ -51,10 +55,8 @@ COMPLETE_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """What a read has brought."""
-
-    messages: Sequence[Message]
+class Heard:
+    """Something has come, or is left of what came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +97,20 @@ class WebSocketConnection(Connection):
 
     __slots__ = (
         "_commands",
+        "_heard",
         "_inbound",
         "_interactive",
         "_pinged",
         "_placing",
         "_publishing",
         "_refusals",
+        "_said",
         "_still",
-        "_unread",
         "head",
         "publisher",
     )
 
     format: MessageFormat
-    mailbox = MailboxSpec(COMMANDS + 8)  # reads that are let in, and what wakes it beside them
     rhythm: ClassVar[float] = PING_S
     ordered: ClassVar[bool] = False
 
@@ -127,7 +129,8 @@ class WebSocketConnection(Connection):
         self.publisher = publisher
         self._inbound = Inbound()
         self._commands: deque[Message] | None = None
-        self._unread = 0  # reads that are on their way to the handler
+        self._heard = b""  # what has come and was not read
+        self._said: list[bytes] | None = None  # answers that go out together
         self._still = False  # nothing is read for the time being
         self._placing = False  # a subscription is looked up
         self._publishing = 0  # events that wait to be written
@@ -158,12 +161,21 @@ class WebSocketConnection(Connection):
 
     def answer(self, op: str, id: object, **told: Any) -> None:
         """Reply to a command."""
-        if not (self._ended or self._inbound.closed):
-            self.send(self.format.message({"op": op, "id": id, **told}))
+        if self._ended or self._inbound.closed:
+            return
+        frame = self.format.message({"op": op, "id": id, **told})
+        if self._said is None:
+            self.send(frame)
+        else:
+            self._said.append(frame)
 
     def error(self, id: object, code: str, detail: str) -> None:
         """Tell what is wrong with a command; the connection goes on."""
         self.answer("error", id, code=code, detail=detail)
+
+    def end(self, bye: Bye, retry_ms: int = RETRY_MS, code: str = "") -> None:
+        self._say()
+        super().end(bye, retry_ms, code)
 
     def beat(self, now: float) -> float:
         """Ask whether the client is there, and drop it if it did not answer."""
@@ -190,15 +202,32 @@ class WebSocketConnection(Connection):
     # ---- what is heard
 
     def data_received(self, data: bytes) -> None:
-        inbound = self._inbound
-        messages = inbound.receive(data)
+        self._heard += data
+        if len(self._heard) == len(data):  # else what came before has its turn first
+            self._parse()
+
+    def _parse(self) -> None:
+        """Read a slice of what has come: many small messages are no long turn, either."""
+        heard, inbound = self._heard, self._inbound
+        self._heard = heard[SLICE:]
+        messages = inbound.receive(heard[:SLICE])
         self.send(inbound.to_send())
-        if any(type(each) is Pong for each in messages):
+        commands = [each for each in messages if type(each) is not Pong]
+        if len(commands) < len(messages):
             self._ponged()
-        if messages and self._ended is None:
-            self._unread += 1
-            self.ref.tell(Received(messages))
+        if commands and self._ended is None:
+            if self._commands is None:
+                self._commands = deque()
+                self.ref.tell(Heard())
+            self._commands.extend(commands)
+        elif self._heard:
+            self._go_on()
         self._read_on()
+
+    def _go_on(self) -> None:
+        """With what has come, in a turn of its own: others get theirs before."""
+        if not self.paused:
+            self.start_timer("heard", 0.0, Heard())
 
     def _ponged(self) -> None:
         if self._pinged:
@@ -214,8 +243,8 @@ class WebSocketConnection(Connection):
         return False
 
     def _read_on(self) -> None:
-        """Read, or do not: as long as it does not read itself, and has enough to do."""
-        still = self.paused or self._publishing >= PUBLISHING or self._unread >= COMMANDS
+        """Read, or do not: as long as it does not read itself, or has enough to do."""
+        still = self.paused or bool(self._heard) or self._publishing >= PUBLISHING
         still = still or len(self._commands or ()) >= COMMANDS
         if still == self._still or self.lost or self.transport.is_closing():
             return
@@ -231,15 +260,15 @@ class WebSocketConnection(Connection):
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        if self._heard or self._commands:
+            self._go_on()
         self._read_on()
 
     def received(self, message: Any) -> None:
         match message:
-            case Received(messages):
-                self._unread -= 1
-                if self._commands is None:
-                    self._commands = deque()
-                self._commands.extend(messages)
+            case Heard():
+                if not self._commands and self._heard and not self.paused:
+                    self._parse()
             case Placed(command, rule, found):
                 self._placing = False
                 self._place(command, rule, found)
@@ -248,13 +277,27 @@ class WebSocketConnection(Connection):
         self._work()
 
     def _work(self) -> None:
-        """Do what was commanded, one after the other."""
+        """Do some of what was commanded, one after the other, and answer in one write."""
         commands = self._commands
-        while commands and not self._placing and self._ended is None:
+        self._said = []
+        for _ in range(BATCH):
+            if not commands or self._placing or self._ended or self.paused:
+                break
             self._obey(commands.popleft())
+        self._say()
+        self._said = None
         if not commands:
             self._commands = None
+        if (commands or self._heard) and not self._placing and self._ended is None:
+            self._go_on()
         self._read_on()
+
+    def _say(self) -> None:
+        """Send what was answered so far."""
+        if self._said:
+            answers = b"".join(self._said)
+            self._said.clear()
+            self.send(answers)
 
     def _obey(self, message: Message) -> None:
         match message:
@@ -268,13 +311,12 @@ class WebSocketConnection(Connection):
                 try:
                     self._command(read_command(message, self.format))
                 except Unreadable as error:
-                    self._ended = "error"
+                    self._say()
+                    self._ended = ERROR
                     self.send(self._inbound.close(error.close_code, str(error)))
                     self.stop()
                 except BadCommand as error:
                     self.error(error.id, error.code, str(error))
-                except Refused as error:
-                    self.error(getattr(error, "id", None), error.code, error.detail)
 
     def _command(self, command: Command) -> None:
         match command:
@@ -308,7 +350,7 @@ class WebSocketConnection(Connection):
             return
         self._placing = True
         self.pipe(
-            self.delivery.directory.place(command.channel, command.after),
+            self.delivery.directory.place(command.channel, command.after or None),
             lambda found: Placed(command, rule, found),
             lambda error: Placed(command, rule, error),
         )

@@ -51,7 +51,7 @@ def handshake(method: str, headers: Mapping[str, str], offered: Container[str]) 
     values = _values(headers)
     if method != "GET":
         raise BadHandshake(405, "method_not_allowed", "a WebSocket is opened by GET", _ALLOW)
-    if "websocket" not in _tokens(values["upgrade"]):
+    if [item.lower() for item in _list(values["upgrade"])] != ["websocket"]:
         raise BadHandshake(426, "upgrade_required", "Upgrade: websocket is missing", _UPGRADE)
     if "upgrade" not in _tokens(values["connection"]):
         raise BadHandshake(400, "bad_request", "Connection: Upgrade is missing")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from eco_actor.delivery.liveness import Wheel
-from eco_actor.web.head import END, MAX_HEAD
+from eco_actor.web.head import may_be_plain
 
 HEAD_S: Final = 15.0
 """Seconds in which the head of a connection's first request has to be here."""
@@ -60,7 +60,7 @@ class Door(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         read = self._read + data if self._read else data
         self._read = read
-        if END not in read and len(read) < MAX_HEAD:
+        if may_be_plain(read):
             return
         self._leave()
         if not self._doors.opener(read, self.transport):

@@ -11,12 +11,15 @@ from urllib.parse import parse_qsl
 MAX_HEAD: Final = 8 * 1024
 """Bytes of a head; aiohttp takes no longer lines either."""
 
+CR: Final = ord("\r")
 END: Final = b"\r\n\r\n"
 
 _HEAD: Final = re.compile(
     rb"GET (/[A-Za-z0-9_./~-]*)(?:\?([!-\"$-~]*))? HTTP/1\.1\r\n"
     rb"((?:[A-Za-z][A-Za-z0-9-]*:[\t -~]*\r\n)+)\r\n"
 )
+
+_BEGINNING: Final = b"GET /"
 
 _BODIES: Final = frozenset({"content-length", "transfer-encoding", "expect"})
 
@@ -40,13 +43,23 @@ class Head:
         return parse_qsl(query, keep_blank_values=True)
 
 
+def may_be_plain(data: bytes) -> bool:
+    """Whether more bytes could make *data* the beginning of a plain head."""
+    if END in data or len(data) >= MAX_HEAD:
+        return False
+    if not _BEGINNING.startswith(data[: len(_BEGINNING)]):
+        return False
+    line = data.find(b"\n")
+    return line < 1 or data[line - 1] == CR
+
+
 def parse_head(data: bytes) -> tuple[Head, bytes] | None:
     """The head at the beginning of *data* and what is behind it.
 
     None when it is not plain: incomplete, another method, a body, a header twice, odd characters.
     """
     found = _HEAD.match(data)
-    if found is None:
+    if found is None or found.end() > MAX_HEAD:
         return None
     path, query, lines = found.groups()
     headers: dict[str, str] = {}

@@ -31,6 +31,9 @@ def _without_traceback(record: logging.LogRecord) -> bool:
 
 server_logger.addFilter(_without_traceback)
 
+KEEPALIVE_S: Final = 75.0
+"""Seconds that a connection may be idle between requests, or take over the head of one."""
+
 GRACE_S: Final = 1.5
 """Seconds that requests under way get at a stop, and once more to end when they are cancelled."""
 
@@ -72,6 +75,7 @@ class HttpServer(Actor[Any]):
             handler_cancellation=True,
             shutdown_timeout=GRACE_S,
             auto_decompress=False,  # a few KB could become gigabytes: see `plain_body`
+            keepalive_timeout=KEEPALIVE_S,
             tcp_keepalive=False,  # the listening sockets have it set for all
         )
         await self._runner.setup()

@@ -176,3 +176,26 @@ def test_json_that_is_no_command_is_an_error(payload: bytes) -> None:
             assert client.cell.alive
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("json", b'{"op":"ping","id":"\\ud800"}'),
+        ("json", b'{"op":"ping","id":1e400}'),
+        ("json", b"[" * 1000 + b"]" * 1000),
+        ("msgpack", b"\x82\xa2id\x01\xa2op" + b"\x91" * 900 + b"\x01"),
+    ],
+)
+def test_what_is_a_message_but_none_for_us_keeps_the_connection(kind: str, payload: bytes) -> None:
+    """An error that says so, and it goes on."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind=kind)
+            client.transport.bring(masked(BINARY if kind == "msgpack" else TEXT, payload))
+            await soon()
+            assert client.ws.close_code is None
+            assert (await said(client, op="ping", id=5))["op"] == "pong"
+
+    run_virtual(main())

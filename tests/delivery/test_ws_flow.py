@@ -9,7 +9,7 @@ import pytest
 from eco_actor.delivery.websocket import CHANNELS, COMMANDS, COMPLETE_S, PUBLISHING, REFUSALS
 from eco_actor.runtime.testing import run_virtual
 from tests.delivery.stage import Client, Stage, said, soon, staged
-from tests.ws_bytes import BINARY, closing, masked
+from tests.ws_bytes import BINARY, PING, TEXT, closing, masked
 
 PACKINGS = pytest.mark.parametrize("kind", ["json", "msgpack"])
 
@@ -174,5 +174,42 @@ def test_one_message_may_come_in_many_reads() -> None:
             await soon()
             assert [each["id"] for each in client.said] == [*range(5), *range(5)]
             assert json.dumps(client.said[0]) == '{"op": "pong", "id": 0}'
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("flood", [masked(TEXT, b'{"op":"ping"}'), masked(PING, b"")])
+def test_a_flood_of_small_messages_is_read_in_short_turns(flood: bytes) -> None:
+    """A read of 20,000 messages: others have the loop in between, and all are answered in the
+    end."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind="json")
+            before = stage.traffic.websocket.writes
+            client.transport.bring(flood * 20_000)
+            assert stage.traffic.websocket.writes - before <= 2
+            assert client.transport.reading is False
+            rounds = 0
+            while not client.transport.reading:
+                await asyncio.sleep(0)
+                rounds += 1
+            assert rounds > 25
+            assert not client.cell.actor._heard
+
+    run_virtual(main())
+
+
+def test_who_does_not_read_its_answers_is_not_answered_further() -> None:
+    """What it commands waits unread, and is done once it reads."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind="json")
+            client.transport.stall()
+            client.transport.bring(masked(TEXT, b'{"op":"ping","id":7}') * 5_000)
+            await asyncio.sleep(1)
+            assert client.transport.get_write_buffer_size() < 8 * 1024
+            assert client.transport.reading is False
 
     run_virtual(main())

@@ -42,12 +42,12 @@ def test_the_answer_is_the_one_of_the_rfc() -> None:
 
 
 def test_names_and_tokens_are_known_in_any_case_and_place() -> None:
-    """Lists, several lines of one name, and capitals are all the same request."""
+    """Lists of connection options, several lines of one name, and capitals are all the same."""
     answer = handshake(
         "GET",
         CIMultiDict(
             [
-                ("UPGRADE", "h2c, WebSocket"),
+                ("UPGRADE", " WebSocket "),
                 ("connection", "keep-alive"),
                 ("Connection", "te ,UPGRADE"),
                 ("sec-websocket-version", " 13 "),
@@ -122,7 +122,10 @@ def test_only_get_opens(method: str) -> None:
     )
 
 
-@pytest.mark.parametrize("instead", [[], [("Upgrade", "h2c")], [("Upgrade", "websocket2")]])
+@pytest.mark.parametrize(
+    "instead",
+    [[], [("Upgrade", "h2c")], [("Upgrade", "websocket2")], [("Upgrade", "h2c, websocket")]],
+)
 def test_a_request_that_is_no_upgrade_is_told_to_upgrade(instead: list[tuple[str, str]]) -> None:
     """426 names what to upgrade to, as it must."""
     error = refused(*instead, without="Upgrade")

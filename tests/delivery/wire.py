@@ -7,7 +7,7 @@ from typing import Any
 
 import msgpack
 
-from tests.ws_bytes import BINARY, CLOSE, PING, TEXT, close_code
+from tests.ws_bytes import BINARY, CLOSE, PING, PONG, TEXT, close_code
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,8 @@ class WsReader:
                 assert opcode == PING
                 self.pings.append(payload)
             case _:
+                if opcode == PONG:
+                    return
                 assert opcode == (BINARY if self._packed else TEXT)
                 told = msgpack.unpackb(payload) if self._packed else json.loads(payload)
                 self.items.append(self._item(told))
