@@ -97,10 +97,14 @@ class Cohort:
         return missed
 
     def flush(self, now: float) -> None:
-        """Write what is pending to all members, then let in who waits."""
+        """Write what is pending to all members, then let in who waits.
+
+        After RUN seconds what is left becomes pending again.
+        """
         events, self.pending = self.pending, []
         if not events:
             return
+        until = time.monotonic() + RUN
         members = self.members
         over: list[tuple[Member, Event]] = []
         for part, data, rest in parts(events, self.format):
@@ -117,10 +121,17 @@ class Cohort:
             traffic.writes += len(writes)
             traffic.deliveries += len(part) * len(writes)
             traffic.bytes += len(data) * len(writes)
+            if rest and time.monotonic() > until:
+                if not self.pending:
+                    self._fanout.dirty(self)
+                self.pending = [*rest, *self.pending]
+                break
         self._rest = ()
         self.flushed_at = now
         for member, event in over:
             self._tell(partial(member.over, event))
+        if self.pending:
+            return  # who waits is let in when there is nothing left
         waiting, self.waiting = self.waiting, {}
         for member in waiting:
             self._tell(member.step_in)

@@ -82,6 +82,7 @@ class Connection(Outlet):
 
     __slots__ = (
         "_cohort",
+        "_most",
         "_reading",
         "_waits",
         "_woken",
@@ -113,6 +114,7 @@ class Connection(Outlet):
         self._waits: Cohort | None = None  # the one that is to call when it can be joined
         self._woken = False  # a WAKE is on its way
         self._reading = False  # a page is on its way
+        self._most = PAGE  # events of the next page
 
     # ---- what kinds of connections differ in
 
@@ -131,6 +133,14 @@ class Connection(Outlet):
     # ---- the actor
 
     def init(self) -> None:
+        try:
+            self._begin()
+        except BaseException:  # nobody would let go of it: it has not started
+            self._leave()
+            self.let_go(ERROR)
+            raise
+
+    def _begin(self) -> None:
         self.take_over(self.now() + self.rhythm)
         for found, rule in self.wanted:
             self._add(found, rule)
@@ -209,15 +219,14 @@ class Connection(Outlet):
         """Say *bye*, and end."""
         if self._ended is None:
             self._ended = code or bye.code
+            self._leave()  # nothing comes behind a goodbye
             self.send(self.farewell(bye, retry_ms))
             self.stop()
 
     def terminate(self, reason: Exit) -> Coroutine[Any, Any, None] | None:
         said = self._ended is not None and reason is NORMAL
         self.let_go(Bye.GOING_AWAY.code if reason.kind is ExitKind.SHUTDOWN else ERROR)
-        cohort, self._cohort, self._waits = self._cohort or self._waits, None, None
-        if cohort is not None:
-            cohort.leave(self)
+        self._leave()
         for each in self.subscriptions:
             each.close()
         self.subscriptions = ()
@@ -246,7 +255,8 @@ class Connection(Outlet):
                 if not self._reading:
                     self._rest()
                 return
-        self.wake()
+        # In a turn of its own: a message would be handled in this very turn.
+        self.start_timer("drain", 0.0, Signal.WAKE)
 
     def _collect(self) -> bytes:
         """What is to be told next, at most about one write of it."""
@@ -271,7 +281,8 @@ class Connection(Outlet):
                     frame += self._finish()
             parts.append(frame)
             size += len(frame)
-        for each in sampled:  # all that was queued is one delivery
+        # All that was queued is one delivery; and where the order counts, one for all channels.
+        for each in self.subscriptions if sampled and self.ordered else sampled:
             each.due = now + each.rule.interval
         return b"".join(parts)
 
@@ -295,17 +306,20 @@ class Connection(Outlet):
             return False
         channels = [each.channel for each in asked]
         after = min(each.position for each in asked)
-        page = self.delivery.log.page_now(channels, after, PAGE)
+        page = self.delivery.log.page_now(channels, after, self._most)
         if page is not None:
             self._paged(asked, page)
             return True
         self._reading = True
-        reading = self.delivery.log.page(channels, after, PAGE)
+        reading = self.delivery.log.page(channels, after, self._most)
         self.pipe(reading, lambda page: Paged(asked, page), Unreadable)
         return False
 
     def _paged(self, asked: Sequence[Subscription], page: Page) -> None:
+        read = len(page.events)
         page = cut(page, self.delivery.log.head, WRITE)
+        kept = len(page.events)  # of large events fewer are read the next time
+        self._most = max(1, kept) if kept < read else min(PAGE, 2 * self._most)
         for each in asked:
             if each.mode is Mode.PAGING:  # and not unsubscribed since
                 each.page([e for e in page.events if e.channel == each.channel], page.upto)
@@ -360,20 +374,23 @@ class Connection(Outlet):
 
     def fall_behind(self) -> None:
         """Leave the cohort; what it has not written yet goes into the mailboxes."""
-        cohort, self._cohort = self._cohort or self._waits, None
-        self._waits = None
+        cohort = self._cohort or self._waits
+        missed = self._leave()
         if cohort is None:
             return
-        missed = cohort.leave(self)
+        channels = {each.channel: each for each in self.subscriptions}
         for each in self.subscriptions:
             if each.mode is Mode.IN_STEP:
-                counted = cohort.counts[each.channel]
-                ahead = sum(event.channel == each.channel for event in missed)
-                each.fall_behind(cohort.position, counted - ahead)
+                its = [event for event in missed if event.channel == each.channel]
+                each.fall_behind(cohort.position, cohort.counts[each.channel] - len(its), its)
         for event in missed:
-            for each in self.subscriptions:
-                if each.channel == event.channel:
-                    each.offer(event)
+            if event.channel in channels:
+                channels[event.channel].offer(event)
+
+    def _leave(self) -> list[Event]:
+        """Be in no cohort any more; returns what it has not got."""
+        cohort, self._cohort, self._waits = self._cohort or self._waits, None, None
+        return [] if cohort is None else cohort.leave(self)
 
     def step_in(self) -> None:
         """See `cohort.Member`."""

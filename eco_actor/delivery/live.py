@@ -22,11 +22,14 @@ class LiveChannel:
         """How many watch."""
         return len(self._watchers)
 
-    def join(self, subscriber: Subscriber) -> None:
-        """*subscriber*, who subscribes to the hub itself, begins to watch; twice is once."""
+    def join(self, subscriber: Subscriber, *, replay: bool = True) -> None:
+        """*subscriber*, who subscribes to the hub itself, begins to watch; twice is once.
+
+        Without *replay* it is not shown the last event: one who comes again and again has seen it.
+        """
         if subscriber not in self._watchers:
             self._watchers[subscriber] = None
-            if self._last is not None:
+            if replay and self._last is not None:
                 subscriber.offer(self._last)
         self.watched()
 

@@ -5,7 +5,9 @@ in which it is due; those that cannot be written to are looked at every second.
 """
 
 import logging
-from typing import Any, Final, Protocol
+from collections import deque
+from enum import Enum
+from typing import Final, Protocol
 
 from eco_actor.runtime import Actor, MailboxSpec
 
@@ -22,6 +24,12 @@ AGE: Final = 60.0
 
 TICK: Final = 1.0
 
+LOOKS: Final = 256
+"""Connections that are looked at in one turn, before others get theirs."""
+
+DUE: Final = -2
+"""In the place of a slot: it is due, and will be looked at."""
+
 SLOTS: Final = 64
 """Seconds that the wheel reaches ahead."""
 
@@ -30,7 +38,7 @@ class Beating(Protocol):
     """A connection, as it is looked after here."""
 
     slot: int
-    """Where it is in the wheel; below 0 when nowhere."""
+    """Where it is in the wheel; below 0 when nowhere. Only the wheel sets it."""
 
     def beat(self, now: float) -> float:
         """It is due; returns when to look again."""
@@ -67,6 +75,8 @@ class Wheel:
         self._slots: list[dict[Beating, None]] = [{} for _ in range(SLOTS)]
         self._stuck: dict[Beating, Stuck] = {}
         self._turned: int | None = None  # the last second that was looked at
+        self._due: deque[Beating] = deque()  # noted, not looked at yet
+        self._watched: deque[Beating] = deque()  # the same of those that are stuck
 
     def __len__(self) -> int:
         return sum(map(len, self._slots))
@@ -87,7 +97,7 @@ class Wheel:
         """Nothing more of *who*; harmless when repeated."""
         if who.slot >= 0:
             self._slots[who.slot].pop(who, None)
-            who.slot = -1
+        who.slot = -1
         self._stuck.pop(who, None)
 
     def block(self, who: Beating, now: float) -> None:
@@ -100,42 +110,70 @@ class Wheel:
         self._stuck.pop(who, None)
 
     def turn(self, now: float) -> None:
-        """Look at all that are due by *now*, and at all that are stuck."""
+        """The second of *now* has come: note all that are due, and all that are stuck."""
         second = int(now)
         last = second - 1 if self._turned is None else self._turned
         self._turned = second
-        due: list[Beating] = []
         for each in range(max(last + 1, second - SLOTS + 1), second + 1):
             slot = self._slots[each % SLOTS]
-            due += slot
+            for who in slot:
+                who.slot = DUE
+                self._due.append(who)
             slot.clear()
-        for who in due:
-            who.slot = -1
-            try:
-                self.put(who, max(who.beat(now), now + TICK))
-            except Exception:
-                log.exception("%r: a heartbeat failed", who)
-        for who, stuck in list(self._stuck.items()):
-            try:
-                why = stuck.verdict(now, who.unsent())
-                if why is not None:
-                    self._stuck.pop(who, None)
-                    who.give_up(why)
-            except Exception:
-                log.exception("%r: it cannot be looked at", who)
+        self._watched.extend(self._stuck)
+
+    def look(self, now: float, most: int = LOOKS) -> bool:
+        """Look at *most* of those noted; whether there are more."""
+        for _ in range(most):
+            if self._due:
+                self._look_at_due(self._due.popleft(), now)
+            elif self._watched:
+                self._look_at_stuck(self._watched.popleft(), now)
+            else:
+                return False
+        return bool(self._due or self._watched)
+
+    def _look_at_due(self, who: Beating, now: float) -> None:
+        if who.slot != DUE:
+            return  # gone since, or put elsewhere
+        who.slot = -1
+        try:
+            self.put(who, max(who.beat(now), now + TICK))
+        except Exception:
+            log.exception("%r: a heartbeat failed", who)
+
+    def _look_at_stuck(self, who: Beating, now: float) -> None:
+        stuck = self._stuck.get(who)
+        if stuck is None:
+            return  # it has gone on since
+        try:
+            why = stuck.verdict(now, who.unsent())
+            if why is not None:
+                self._stuck.pop(who, None)
+                who.give_up(why)
+        except Exception:
+            log.exception("%r: it cannot be looked at", who)
 
 
-class Liveness(Actor[Any]):
-    """Turns the wheel, once a second."""
+class Turn(Enum):
+    TICK = "a second is over"
+    ON = "go on looking"
 
-    mailbox = MailboxSpec(1)
+
+class Liveness(Actor[Turn]):
+    """Turns the wheel, once a second, and looks at some at a time."""
+
+    mailbox = MailboxSpec(2)
 
     def __init__(self, wheel: Wheel) -> None:
         self._wheel = wheel
 
     def init(self) -> None:
-        self.start_timer("tick", TICK, None)
+        self.start_timer("tick", TICK, Turn.TICK)
 
-    def handle(self, message: None) -> None:
-        self.start_timer("tick", TICK, None)
-        self._wheel.turn(self.now())
+    def handle(self, message: Turn) -> None:
+        if message is Turn.TICK:
+            self.start_timer("tick", TICK, Turn.TICK)
+            self._wheel.turn(self.now())
+        if self._wheel.look(self.now()):
+            self.start_timer("on", 0.0, Turn.ON)

@@ -59,6 +59,7 @@ class SseConnection(Connection):
         for found, _ in self.wanted:
             gap = missing(found)
             if gap is not None:
+                self.delivery.traffic.gap(rule.overflow, gap.reason, gap.dropped)
                 told += self.format.gap(gap, begins)
         return head + told
 

@@ -11,6 +11,7 @@ the log is the rest of its mailbox. A client that comes with a cursor begins by 
 """
 
 from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final, Protocol
 
@@ -22,6 +23,9 @@ from eco_actor.delivery.traffic import StreamTraffic
 from eco_actor.eventlog import Event, EventLog, Resume
 from eco_actor.runtime import Mailbox, Outcome, Overflow
 from eco_actor.runtime.rich_mailbox import RichMailbox
+
+FEW: Final = 32
+"""Events that a client is offered one by one when it falls behind."""
 
 PACED: Final = frozenset({Overflow.BUFFER, Overflow.CLOSE})
 """Rules under which history is read at the client's pace. Under the others it passes through the
@@ -141,11 +145,16 @@ class Subscription:
         self.joined = counted
         self.enter(Mode.IN_STEP)
 
-    def fall_behind(self, position: int, counted: int) -> None:
-        """Out of its cohort, which has written for it up to *position*."""
+    def fall_behind(self, position: int, counted: int, missed: Sequence[Event]) -> None:
+        """Out of its cohort, which has written for it up to *position*, and not what it *missed*.
+
+        That will be offered to it; but the log may have all of it, and is the shorter way to many.
+        """
         self.position = max(self.position, position)
         self.passed += counted - self.joined
-        self.enter(Mode.BEHIND)
+        many = self.rule.overflow is Overflow.BUFFER and len(missed) > FEW
+        logged = many and all(event.cursor is not None for event in missed)
+        self.enter(Mode.PAGING if logged else Mode.BEHIND)
 
     def close(self) -> None:
         """Stop taking note; what is queued is given up. Harmless when repeated."""

@@ -142,16 +142,19 @@ class WebSocketConnection(Connection):
 
     def opening(self) -> bytes:
         head, self.head = self.head, b""
-        return head + b"".join(self._subscribed(None, found) for found, _ in self.wanted)
+        return head + b"".join(self._subscribed(None, *each) for each in self.wanted)
 
-    def _subscribed(self, id: object, found: Found) -> bytes:
+    def _subscribed(self, id: object, found: Found, rule: Rule) -> bytes:
         cursor = self.delivery.log.cursor(found.place.position)
         verdict = found.place.resume
         if id is None and verdict is Resume.FRESH:
             return _fresh(self.format, found.channel, cursor)
+        told = _told(self.format, id, found.channel, cursor, verdict)
         gap = missing(found)
-        lost = b"" if gap is None else self.format.gap(gap, cursor)
-        return _told(self.format, id, found.channel, cursor, verdict) + lost
+        if gap is None:
+            return told
+        self.delivery.traffic.gap(rule.overflow, gap.reason, gap.dropped)
+        return told + self.format.gap(gap, cursor)
 
     def farewell(self, bye: Bye, retry_ms: int) -> bytes:
         if self._inbound.closed:
@@ -203,8 +206,14 @@ class WebSocketConnection(Connection):
 
     def data_received(self, data: bytes) -> None:
         self._heard += data
-        if len(self._heard) == len(data):  # else what came before has its turn first
-            self._parse()
+        if len(self._heard) > len(data):
+            return  # what came before has its turn first
+        busy = self._commands is not None
+        self._parse()
+        if self._commands and not busy:
+            self.ref.tell(Heard())
+        elif self._heard and not busy:
+            self._go_on()
 
     def _parse(self) -> None:
         """Read a slice of what has come: many small messages are no long turn, either."""
@@ -218,15 +227,12 @@ class WebSocketConnection(Connection):
         if commands and self._ended is None:
             if self._commands is None:
                 self._commands = deque()
-                self.ref.tell(Heard())
             self._commands.extend(commands)
-        elif self._heard:
-            self._go_on()
         self._read_on()
 
     def _go_on(self) -> None:
-        """With what has come, in a turn of its own: others get theirs before."""
-        if not self.paused:
+        """With what has come, if anything has, in a turn of its own: others get theirs before."""
+        if (self._heard or self._commands) and not self._is_held():
             self.start_timer("heard", 0.0, Heard())
 
     def _ponged(self) -> None:
@@ -260,19 +266,18 @@ class WebSocketConnection(Connection):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._heard or self._commands:
-            self._go_on()
+        self._go_on()
         self._read_on()
 
     def received(self, message: Any) -> None:
         match message:
             case Heard():
-                if not self._commands and self._heard and not self.paused:
+                if not self._commands and self._heard and not self._is_held():
                     self._parse()
             case Placed(command, rule, found):
                 self._placing = False
                 self._place(command, rule, found)
-            case Complete() if not self.subscriptions:
+            case Complete() if not (self.subscriptions or self._placing or self._commands):
                 self.end(Bye.COMPLETE)
         self._work()
 
@@ -281,16 +286,20 @@ class WebSocketConnection(Connection):
         commands = self._commands
         self._said = []
         for _ in range(BATCH):
-            if not commands or self._placing or self._ended or self.paused:
+            if not commands or self._is_held():
                 break
             self._obey(commands.popleft())
         self._say()
         self._said = None
         if not commands:
             self._commands = None
-        if (commands or self._heard) and not self._placing and self._ended is None:
-            self._go_on()
+        self._go_on()
         self._read_on()
+
+    def _is_held(self) -> bool:
+        """Whether nothing more is to be done now; what it waits for goes on with it."""
+        held = self._placing or self.paused or self._ended is not None
+        return held or self._publishing >= PUBLISHING
 
     def _say(self) -> None:
         """Send what was answered so far."""
@@ -358,7 +367,7 @@ class WebSocketConnection(Connection):
     def _place(self, command: Subscribe, rule: Rule, found: Found | Exception) -> None:
         match found:
             case Found():
-                self.send(self._subscribed(command.id, found))
+                self.send(self._subscribed(command.id, found, rule))
                 self.subscribe(found, rule)
             case Refused(code=code, detail=detail):
                 self.error(command.id, code, detail)
@@ -383,6 +392,7 @@ class WebSocketConnection(Connection):
                     self.error(command.id, code, detail)
                 case StoreError(reason=reason):
                     self.error(command.id, "storage", reason)
+            self._go_on()
             self._read_on()
 
         self.publisher.publish(

@@ -24,7 +24,7 @@ from eco_actor.delivery.poll import (
 )
 from eco_actor.delivery.rule import Refused, Rule, rule_asked
 from eco_actor.delivery.traffic import BUSY, COMPLETE, ERROR, GOING_AWAY, GONE, Traffic
-from eco_actor.eventlog import Event, EventLog
+from eco_actor.eventlog import Event, EventLog, Resume
 from eco_actor.scan.scan import channel as channel_of
 from eco_actor.web.problems import NO_STORE, Problem
 from eco_actor.web.scans import TASK, unknown_task
@@ -168,7 +168,7 @@ class PollRoutes:
         self._log.subscribe(found.channel, waiter)
         try:
             if found.live is not None:
-                found.live.join(waiter)
+                found.live.join(waiter, replay=found.place.resume is Resume.FRESH)
             await waiter.released
         finally:
             if found.live is not None:
