@@ -39,6 +39,7 @@ export class Socket {
     /** @type {any[]} calls that wait for a connection */ this.early = [];
     /** @type {string[]} */ this.inbox = [];
     /** @type {Promise<void>|null} */ this.draining = null;
+    this.busy = false; // a round is under way
     this.asking = false; // whether somebody is still there
     this.gone = false;
   }
@@ -103,17 +104,23 @@ export class Socket {
     if (typeof data !== "string") return; // JSON was asked for
     this.inbox.push(data);
     if (this.inbox.length > INBOX) return attempt.finish(made("slow_reader", { waitMs: 0 }));
-    this.draining ??= this.drain(attempt).finally(() => (this.draining = null));
+    if (this.busy) return;
+    this.busy = true; // until there is nothing left, and not a moment longer: what comes then needs another round
+    this.draining = this.drain(attempt);
   }
 
   async drain(attempt) {
-    for (let text; !attempt.link.end && (text = this.inbox.shift()) !== undefined; ) {
-      try {
-        const consumer = this.handle(attempt, JSON.parse(text));
-        if (consumer) await attempt.link.until(consumer);
-      } catch (error) {
-        report(error); // what is no JSON would be none the next time either
+    try {
+      for (let text; !attempt.link.end && (text = this.inbox.shift()) !== undefined; ) {
+        try {
+          const consumer = this.handle(attempt, JSON.parse(text));
+          if (consumer) await attempt.link.until(consumer);
+        } catch (error) {
+          report(error); // what is no JSON would be none the next time either
+        }
       }
+    } finally {
+      this.busy = false;
     }
   }
 

@@ -24,7 +24,7 @@ from eco_actor.delivery.rule import MAX_WAITING, Rule
 from eco_actor.delivery.subscription import Mode, Subscription
 from eco_actor.delivery.traffic import ERROR, StreamTraffic, Traffic
 from eco_actor.eventlog import Event, EventLog, Page
-from eco_actor.runtime import NORMAL, OVERFLOW, Exit, ExitKind, MailboxSpec
+from eco_actor.runtime import NORMAL, OVERFLOW, Exit, ExitKind, Mailbox, MailboxSpec
 
 log = logging.getLogger(__name__)
 
@@ -323,6 +323,11 @@ class Connection(Outlet):
         for each in asked:
             if each.mode is Mode.PAGING:  # and not unsubscribed since
                 each.page([e for e in page.events if e.channel == each.channel], page.upto)
+
+    def shown_mailbox(self) -> Mailbox[Event] | None:
+        """That of its subscription, of which the client chose the rule; the fullest of several."""
+        made = [each.mailbox for each in self.subscriptions if each.mailbox is not None]
+        return max(made, key=len, default=None)
 
     def details(self) -> Mapping[str, object]:
         """For `/actors`: its subscriptions, each with the counters of its mailbox."""

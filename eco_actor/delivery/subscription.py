@@ -319,6 +319,12 @@ class Subscription:
         self.mailbox.done()
         return event
 
+    def __repr__(self) -> str:
+        channel = self.channel if self.shown else f"{SCAN}:…"
+        rule = f"{self.rule.overflow.value} {self.rule.capacity}"
+        waiting = len(self.mailbox) if self.mailbox is not None else 0
+        return f"<Subscription {channel} {rule}, {self.mode.value}, {waiting} waiting>"
+
     def statistics(self, counted: int = 0, pending: int = 0) -> dict[str, int | str]:
         """The mailbox's counters, as in `/actors`, with what passed it by in step.
 

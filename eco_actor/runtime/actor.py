@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from eco_actor.runtime.errors import ActorError
-from eco_actor.runtime.mailbox import MailboxSpec
+from eco_actor.runtime.mailbox import Mailbox, MailboxSpec
 from eco_actor.runtime.ref import Ref
 from eco_actor.runtime.restarts import NORMAL, Exit, Restart
 
@@ -96,6 +96,10 @@ class Actor(Generic[M]):
 
     def child_ended(self, cell: "Cell", reason: Exit) -> None:
         """An incarnation of a child has ended by itself; supervisors know what to do then."""
+
+    def shown_mailbox(self) -> Mailbox[Any] | None:
+        """The mailbox that is worth looking at, where it is not the actor's own."""
+        return None
 
     def details(self) -> Mapping[str, object]:
         """What a snapshot of this actor shows beside what it shows of all: plain data, and new at

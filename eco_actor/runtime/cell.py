@@ -407,6 +407,13 @@ class Cell(Ref[Any]):
         return {} if self.actor is None else state_of(self.actor)
 
     @property
+    def shown_mailbox(self) -> Mailbox[Any]:
+        """Its mailbox; or the one that its actor would rather have looked at."""
+        actor = self.actor
+        shown = None if actor is None else type(actor).shown_mailbox(actor)
+        return self.mailbox if shown is None else shown
+
+    @property
     def is_traced(self) -> bool:
         return self.tracer is not None
 
@@ -419,7 +426,7 @@ class Cell(Ref[Any]):
             "state": self.state.value,
             "restarts": max(0, self.incarnation - 1),
             "last_error": self.last_error,
-            "mailbox": self.mailbox.statistics(),
+            "mailbox": self.shown_mailbox.statistics(),
         }
         if self.suspended:
             told["suspended"] = True

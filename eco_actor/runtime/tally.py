@@ -37,7 +37,7 @@ class Seen(Protocol):
     @property
     def is_traced(self) -> bool: ...
     @property
-    def mailbox(self) -> Mailbox[Any]: ...
+    def shown_mailbox(self) -> Mailbox[Any]: ...
 
     def snapshot(self) -> Row:
         """It as `/actors` shows it."""
@@ -110,7 +110,7 @@ class Tally(Place):
 
     def add(self, kind: str, seen: Seen, rate: float | None) -> None:
         """Count an actor in. Called for each of thousands: most of what it reads is 0."""
-        mailbox = seen.mailbox
+        mailbox = seen.shown_mailbox
         depth, handled, refused = len(mailbox), mailbox.handled, mailbox.refused
         replaced, restarts = mailbox.replaced, seen.incarnation - 1
         sums = self.sums

@@ -12,8 +12,9 @@ UNSENT: Final = 128 * 1024
 """Bytes of a connection that the kernel takes beyond what is on its way: so much of what a client
 does not read waits there, and not the megabytes that it would take else."""
 
-USER_TIMEOUT_S: Final = 30
-"""Seconds after which a connection is given up whose peer acknowledges nothing: a pulled cable."""
+USER_TIMEOUT_S: Final = 75
+"""Seconds after which a connection is given up whose peer acknowledges nothing: a pulled cable.
+More than `liveness.AGE`: a client that is only slow is for the rules there to end."""
 
 KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 """The same for connections on which nothing is sent."""

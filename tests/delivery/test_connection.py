@@ -1,15 +1,17 @@
 """A client's connection from its opening to its end, over every transport; in virtual time."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from eco_actor.delivery.connection import RETRY_MS
+from eco_actor.delivery.connection import RETRY_MS, Connection
+from eco_actor.delivery.frames import Bye
 from eco_actor.delivery.liveness import HEARTBEAT
 from eco_actor.delivery.outlet import FAREWELL
 from eco_actor.delivery.subscription import Mode
 from eco_actor.runtime.testing import run_virtual
-from tests.delivery.stage import LIVE, soon, staged
+from tests.delivery.stage import LIVE, draft, soon, staged
 
 KINDS = ["sse", "json", "msgpack"]
 CLOSE_CODES = {"complete": 1000, "going_away": 1001, "slow_consumer": 4008}
@@ -266,5 +268,42 @@ def test_a_client_that_only_sends_no_more_is_still_served() -> None:
             gone.transport.vanish()  # as the reset that answers the comment
             await soon()
             assert not gone.cell.alive
+
+    run_virtual(main())
+
+
+def test_with_an_interval_several_channels_come_in_order_all_the_same() -> None:
+    """One delivery for all of them: an id that a resume would skip is never sent."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            how: dict[str, Any] = {"overflow": "latest", "interval_ms": 1000}
+            client = await stage.connect("app:a", "app:b", **how)
+            for n in range(40):
+                await stage.publish("app:a" if n % 3 else "app:b", n)
+                await asyncio.sleep(0.13 if n % 2 else 0.4)
+            await asyncio.sleep(2)
+            assert client.sse.ids == sorted(client.sse.ids)
+            assert {client.numbers("app:a")[-1], client.numbers("app:b")[-1]} == {38, 39}
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_follows_a_goodbye(kind: str) -> None:
+    """Also when there is something to flush in that very moment."""
+
+    async def main() -> None:
+        async with staged() as stage:
+            client = await stage.connect("app:a", kind=kind)
+            await stage.publish("app:a", 1)
+            await soon()
+            stage.log.append([draft("app:a", 2)])
+            connection = client.cell.actor
+            assert isinstance(connection, Connection)
+            connection.end(Bye.GOING_AWAY, 1000)
+            await soon()
+            assert client.bye.code == "going_away"
+            assert client.numbers() == [1]
 
     run_virtual(main())

@@ -38,6 +38,10 @@ class Actor:
     is_traced: bool = False
     children: list["Actor"] = field(default_factory=list)
 
+    @property
+    def shown_mailbox(self) -> Mailbox[Any]:
+        return self.mailbox
+
     def snapshot(self) -> Row:
         return {
             "path": self.path,
