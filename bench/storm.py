@@ -1,6 +1,7 @@
 """A server restarts under a thousand clients: how they come back, and what that costs.
 
-`python -m bench.storm` prints one JSON line and draws the attempts to connect over time. The
+`python -m bench.storm` prints one JSON line, and with --picture draws the attempts to connect over
+time. The
 clients follow one channel over SSE, while events are published to it; the server gets SIGTERM and
 is started again on its port and data. Once with each kind of clients:
 jittered: what the server tells them about when to come back wins; without a word from it (nobody
@@ -44,7 +45,6 @@ from bench.server import ROOT, Server, running
 from bench.storm_clients import BUSY, OPENED, UNREACHABLE, Client, Probe, Record, until
 from bench.storm_picture import STEP_S, Panel, picture
 
-PICTURE: Final = ROOT / "bench" / "storm.svg"
 PROBE_S: Final = 0.05
 GATHER_S: Final = 30.0  # at most, until all clients are there at the beginning
 CALM_S: Final = 1.0  # before and after
@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--fixed", type=float, default=0.5, help="seconds of the stubborn (0.5)")
     parser.add_argument("--seconds", type=float, default=60.0, help="at most, of coming back (60)")
     parser.add_argument("--crash", action="store_true", help="SIGKILL: nobody is told to go")
-    parser.add_argument("--picture", type=Path, default=PICTURE, help="SVG (bench/storm.svg)")
+    parser.add_argument("--picture", type=Path, help="draw it there, as SVG")
     given = parser.parse_args(arguments)
     found: dict[str, Any] = {"bench": "storm", "clients": given.clients, "crash": given.crash}
     panels = []
@@ -195,7 +195,8 @@ def main(arguments: list[str] | None = None) -> None:
             with tempfile.TemporaryDirectory(prefix="eco-bench-") as directory:
                 found[name] = uvloop.run(storm.run(directory))
             panels.append(storm.panel(title, found[name]))
-    given.picture.write_text(picture(panels))
+    if given.picture is not None:
+        given.picture.write_text(picture(panels))
     print(json.dumps(found))
 
 
