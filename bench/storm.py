@@ -1,9 +1,8 @@
 """A server restarts under a thousand clients: how they come back, and what that costs.
 
 `python -m bench.storm` prints one JSON line, and with --picture draws the attempts to connect over
-time. The
-clients follow one channel over SSE, while events are published to it; the server gets SIGTERM and
-is started again on its port and data. Once with each kind of clients:
+time. The clients follow one channel over SSE, while events are published to it; the server gets
+SIGTERM and is started again on its port and data. Once with each kind of clients:
 jittered: what the server tells them about when to come back wins; without a word from it (nobody
           listens) anything up to a bound that doubles, as static/eco.js does
 fixed:    FIXED seconds after every end and refusal, whatever they are told
