@@ -118,7 +118,9 @@ async def test_silence_is_broken_by_a_comment(eco: Eco, running: Running) -> Non
         wheel, begun = eco.delivery.wheel, asyncio.get_running_loop().time()
         wheel.turn(begun)
         for beat in range(1, 4):
-            wheel.turn(begun + beat * (HEARTBEAT + 1))
+            now = begun + beat * (HEARTBEAT + 1)
+            wheel.turn(now)
+            wheel.look(now)
             message = await stream.next()
             assert message is not None
             assert (message.comments, message.data, message.event) == ([""], None, None)
