@@ -109,6 +109,11 @@ class Wheel:
         """It can be again; harmless when it could."""
         self._stuck.pop(who, None)
 
+    def begin(self, now: float) -> None:
+        """From now on seconds are looked at; harmless when they were before."""
+        if self._turned is None:
+            self._turned = int(now) - 1
+
     def turn(self, now: float) -> None:
         """The second of *now* has come: note all that are due, and all that are stuck."""
         second = int(now)
@@ -169,6 +174,7 @@ class Liveness(Actor[Turn]):
         self._wheel = wheel
 
     def init(self) -> None:
+        self._wheel.begin(self.now())
         self.start_timer("tick", TICK, Turn.TICK)
 
     def handle(self, message: Turn) -> None:

@@ -197,3 +197,12 @@ def test_a_client_that_stalled_is_not_blamed_for_a_ping_it_could_not_get() -> No
             assert client.numbers() == [1]
 
     run_virtual(main())
+
+
+def test_what_is_due_before_a_late_first_look_is_not_forgotten() -> None:
+    """A busy loop may come round to it a second later than it was asked to."""
+    wheel, early = Wheel(), Beater(15.0)
+    wheel.begin(0.5)
+    wheel.put(early, 1.6)
+    tick(wheel, 2.4)
+    assert early.beats == [2.4]
