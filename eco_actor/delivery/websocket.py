@@ -310,8 +310,6 @@ class WebSocketConnection(Connection):
 
     def _obey(self, message: Message) -> None:
         match message:
-            case Pong():
-                pass  # it has been heard already
             case Closing():
                 self._ended = GONE
                 self.transport.close()

@@ -1,6 +1,7 @@
 """Servers in this process, with a classifier that waits, raises or stalls as the test wants."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 from eco_actor.app import Eco
 from eco_actor.config import Config
 from tests.web.client import Client
+from tests.web.contract_world import World, world_of
+from tests.web.edge import Edge, edge
 from tests.web.held import Held, Running
+from tests.web.serving import GATED, Server
 
 
 @pytest.fixture
@@ -56,3 +60,41 @@ def impatient(make: Callable[..., Eco]) -> Eco:
 @pytest.fixture
 def eco(make: Callable[..., Eco]) -> Eco:
     return make()
+
+
+@pytest.fixture(scope="module")
+def gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gates")
+
+
+@pytest.fixture(scope="module")
+def gated_server(gates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Its scans wait before each step until there is a file of that name."""
+    data = tmp_path_factory.mktemp("gated")
+    server = Server(data, program=GATED, env={"ECO_GATES": str(gates)}).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def gated(
+    session: aiohttp.ClientSession, gated_server: Server, gates: Path
+) -> AsyncIterator[World]:
+    for gate in await asyncio.to_thread(lambda: list(gates.iterdir())):
+        gate.unlink()
+    async with world_of(session, gated_server) as world:
+        yield world
+
+
+@pytest.fixture(params=["disk", "memory"])
+async def here(
+    request: pytest.FixtureRequest, session: aiohttp.ClientSession, tmp_path: Path
+) -> AsyncIterator[Edge]:
+    async with edge(session, tmp_path if request.param == "disk" else None) as running:
+        yield running
+
+
+@pytest.fixture
+async def plain_edge(session: aiohttp.ClientSession) -> AsyncIterator[Edge]:
+    async with edge(session) as running:
+        yield running

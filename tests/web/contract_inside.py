@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import pytest
 
 from eco_actor.app import Eco
 from eco_actor.delivery.connection import Connection
+from tests.web.contract_sockets import WsJson
 from tests.web.contract_wire import LONG_S
-from tests.web.contract_world import World
+from tests.web.contract_world import World, channel, numbers
 from tests.web.credentials import SECRET
 
 
@@ -52,3 +54,19 @@ async def until_so(so: Callable[[], bool]) -> None:
     async with asyncio.timeout(LONG_S):
         while not so():  # noqa: ASYNC110  # the condition is of many kinds
             await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def faultless(
+    session: aiohttp.ClientSession, make: Callable[..., Eco], caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Inside]:
+    """Afterwards another client is served, and nothing is left or was complained of."""
+    async with inside(session, make) as world:
+        yield world
+        follower = await world.open(WsJson, name := channel())
+        await world.numbers(name, 1)
+        assert numbers([await follower.event()]) == [1]
+        world.close()
+        await until_so(lambda: world.connections() == [])
+        assert len(world.eco.delivery.fanout) == 0
+    assert [each for each in caplog.records if each.levelname in ("ERROR", "CRITICAL")] == []

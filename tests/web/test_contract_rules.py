@@ -1,7 +1,7 @@
 """The five rules, each with a client that stalls: what it gets, and what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import pytest
 from tests.web.checks import GOOD
 from tests.web.contract_clients import Bye, Declined, Follower, Item, Lost, Sse, Told
 from tests.web.contract_sockets import STREAMS, Poll, WsJson, WsMsgpack
-from tests.web.contract_world import World, channel, numbers, until, world_of
-from tests.web.serving import GATED, Server
+from tests.web.contract_world import World, channel, go_on, numbers, until, world_of
+from tests.web.serving import Server
 
 KINDS = pytest.mark.parametrize("kind", STREAMS)
 RULES = pytest.mark.parametrize("rule", ["buffer", "latest", "drop", "close", "coalesce"])
@@ -25,36 +25,6 @@ MANY = 60
 async def world(session: aiohttp.ClientSession, plain_server: Server) -> AsyncIterator[World]:
     async with world_of(session, plain_server) as world:
         yield world
-
-
-@pytest.fixture(scope="module")
-def gates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("gates")
-
-
-@pytest.fixture(scope="module")
-def gated_server(gates: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Its scans wait before each step until there is a file of that name."""
-    data = tmp_path_factory.mktemp("gated")
-    server = Server(data, program=GATED, env={"ECO_GATES": str(gates)}).start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-async def gated(
-    session: aiohttp.ClientSession, gated_server: Server, gates: Path
-) -> AsyncIterator[World]:
-    for gate in await asyncio.to_thread(lambda: list(gates.iterdir())):
-        gate.unlink()
-    async with world_of(session, gated_server) as world:
-        yield world
-
-
-def go_on(gates: Path) -> None:
-    """Let all steps be done."""
-    for step in ("vision", "rule", "answer", "reward"):
-        (gates / step).touch()
 
 
 async def stalled(

@@ -1,29 +1,11 @@
 """What polls may ask for, and what each rule leaves out of an answer."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import aiohttp
 import pytest
 
 from eco_actor.delivery.traffic import SLOW_CONSUMER
 from eco_actor.eventlog import Excess
 from tests.web.checks import check_problem
-from tests.web.edge import EVENTS, Edge, edge, numbers, poll, publish
-
-
-@pytest.fixture(params=["disk", "memory"])
-async def here(
-    request: pytest.FixtureRequest, session: aiohttp.ClientSession, tmp_path: Path
-) -> AsyncIterator[Edge]:
-    async with edge(session, tmp_path if request.param == "disk" else None) as running:
-        yield running
-
-
-@pytest.fixture
-async def plain_edge(session: aiohttp.ClientSession) -> AsyncIterator[Edge]:
-    async with edge(session) as running:
-        yield running
+from tests.web.edge import EVENTS, Edge, numbers, poll, publish
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -15,20 +13,6 @@ from tests.web.client import Answer
 from tests.web.edge import EVENTS, LIVE, Edge, edge, numbers, poll, publish, started, waiting
 
 SCAN = "scan:abc"
-
-
-@pytest.fixture(params=["disk", "memory"])
-async def here(
-    request: pytest.FixtureRequest, session: aiohttp.ClientSession, tmp_path: Path
-) -> AsyncIterator[Edge]:
-    async with edge(session, tmp_path if request.param == "disk" else None) as running:
-        yield running
-
-
-@pytest.fixture
-async def plain_edge(session: aiohttp.ClientSession) -> AsyncIterator[Edge]:
-    async with edge(session) as running:
-        yield running
 
 
 async def test_what_lies_behind_the_cursor_is_told_at_once(here: Edge) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,20 +15,6 @@ from tests.web.checks import check_problem
 from tests.web.client import say
 from tests.web.credentials import SECRET, bearer
 from tests.web.edge import EVENTS, LIVE, Edge, edge
-
-
-@pytest.fixture(params=["disk", "memory"])
-async def here(
-    request: pytest.FixtureRequest, session: aiohttp.ClientSession, tmp_path: Path
-) -> AsyncIterator[Edge]:
-    async with edge(session, tmp_path if request.param == "disk" else None) as running:
-        yield running
-
-
-@pytest.fixture
-async def plain_edge(session: aiohttp.ClientSession) -> AsyncIterator[Edge]:
-    async with edge(session) as running:
-        yield running
 
 
 class Shown:

@@ -10,9 +10,8 @@ import msgpack
 import pytest
 
 from eco_actor.app import Eco
-from tests.web.contract_inside import Inside, inside, until_so
+from tests.web.contract_inside import Inside, faultless, until_so
 from tests.web.contract_sockets import WebSocket, WsJson, WsMsgpack, ended_with, packed
-from tests.web.contract_world import channel, numbers
 from tests.ws_bytes import BINARY, TEXT, masked
 
 SOCKETS = pytest.mark.parametrize("kind", [WsJson, WsMsgpack])
@@ -22,16 +21,8 @@ SOCKETS = pytest.mark.parametrize("kind", [WsJson, WsMsgpack])
 async def world(
     session: aiohttp.ClientSession, make: Callable[..., Eco], caplog: pytest.LogCaptureFixture
 ) -> AsyncIterator[Inside]:
-    """After each test another client is served, and nothing is left or was complained of."""
-    async with inside(session, make) as world:
+    async with faultless(session, make, caplog) as world:
         yield world
-        follower = await world.open(WsJson, name := channel())
-        await world.numbers(name, 1)
-        assert numbers([await follower.event()]) == [1]
-        world.close()
-        await until_so(lambda: world.connections() == [])
-        assert len(world.eco.delivery.fanout) == 0
-    assert [each for each in caplog.records if each.levelname in ("ERROR", "CRITICAL")] == []
 
 
 @SOCKETS
