@@ -6,7 +6,9 @@ ws_frames        WebSocket frames, out and in, and ws_handshake, pure
 directory        which channels there are, and where a client begins on each
 subscription     a place on one channel, and the mailbox of a client that lags
 cohort           fan-out to connections that are in step
-connection       the actor that writes to one client; sse and websocket are its kinds
+outlet           the transport's side of a connection: what the kernel takes, and what it does not
+merge            several subscriptions in the order of their positions, pure
+connection       the actor that tells one client; sse and websocket are its kinds
 commands         what a client may say over a WebSocket, pure
 publisher        events from outside, on their way into the log
 poll             what a long poll is told, pure
