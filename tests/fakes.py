@@ -37,11 +37,13 @@ class FakeStore:
         self.epochs: Sequence[tuple[str, int]] = [("e", 1)]
         self.events: list[Event] = []
         self.writes: list[Write] = []
+        self.forgotten: list[str] = []
         self.appended: list[Draft] = []
         self.fails: Callable[[Sequence[Draft]], str | None] = lambda drafts: None
         self.refuses: Callable[[Sequence[Draft]], bool] = lambda drafts: False
         self.reads_fail = False
         self.closed = False
+        self.trouble: str | None = None
         self.answers: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]] = lambda sql, given: []
         self._waiting: deque[_Waiting] = deque()
         self._offers: deque[tuple[list[Event], StoreError | None, Appended | None]] = deque()
@@ -50,9 +52,20 @@ class FakeStore:
     def depth(self) -> int:
         return len(self._waiting)
 
-    async def open(self, offer: Callable[[Sequence[Event]], None]) -> int:
+    async def open(
+        self,
+        offer: Callable[[Sequence[Event]], None],
+        recovered: Callable[[], None] = lambda: None,
+    ) -> int:
         self._offer = offer
+        self.recovered = recovered
         return len(self.events)
+
+    def check(self) -> None:
+        """It never hangs."""
+
+    def now_ms(self) -> int:
+        return int(asyncio.get_running_loop().time() * 1000)
 
     async def close(self) -> None:
         while self._waiting:
@@ -69,11 +82,23 @@ class FakeStore:
     ) -> None:
         if self.closed:
             raise StoreError("the store is closed")
+        if self.trouble is not None:
+            raise StoreError(self.trouble)
         if self.refuses(drafts):
             raise StoreFull("as full as it was told to be")
         self.appended.extend(drafts)
         self._waiting.append((drafts, writes, done, chain or Chain()))
         _later(self.delay, self._commit)
+
+    def forget(
+        self, channels: Sequence[str], upto: int, writes: Sequence[Write], done: Appended
+    ) -> None:
+        self.append((), writes, done)
+        self.forgotten.extend(channels)
+        self.events = [
+            event if event.channel not in channels else Event(Draft("", {}, 0), event.position, "e")
+            for event in self.events
+        ]
 
     def _commit(self) -> None:
         if not self._waiting:

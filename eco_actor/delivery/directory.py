@@ -1,7 +1,7 @@
 """Which channels there are, and where a client begins to read on each."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -43,12 +43,25 @@ class Found:
         return self.last is not None and self.place.position >= self.last.position
 
 
-class Directory:
-    """Finds channels by name: those of *log*, and the *live* ones, which are in no log."""
+async def _never(task_id: str) -> bool:
+    return False
 
-    def __init__(self, log: EventLog, live: Mapping[str, LiveChannel]) -> None:
+
+class Directory:
+    """Finds channels by name: those of *log*, and the *live* ones, which are in no log.
+
+    *gone* says of a task id of which the log has nothing whether there was such a scan.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        live: Mapping[str, LiveChannel],
+        gone: Callable[[str], Awaitable[bool]] = _never,
+    ) -> None:
         self._log = log
         self._live = live
+        self._gone = gone
         self._publishable: set[str] = set()
 
     async def place(self, channel: str, after: str | None) -> Found:
@@ -56,8 +69,9 @@ class Directory:
 
         Without a cursor a scan is read from its beginning, any other channel from now on. Refused:
         `bad_channel` for what is no name, `unknown_task` for a scan of which the log has nothing,
-        `unknown_channel` for all else that is not there. StoreError. It comes back in the same turn
-        of the loop, unless a scan has to be read from the disk.
+        `gone` for one that was removed, `unknown_channel` for all else that is not there.
+        StoreError. It comes back in the same turn of the loop, unless a scan has to be read from
+        the disk.
         """
         found = self.place_now(channel, after)
         return self._scan(channel, after, await self._last(channel)) if found is None else found
@@ -113,7 +127,10 @@ class Directory:
                 last = page.events[-1]
             more = len(page.events) == PAGE
         if last is None:
-            raise Refused("unknown_task", f"there is no scan {channel.partition(':')[2]!r}")
+            task_id = channel.partition(":")[2]
+            if await self._gone(task_id):
+                raise Refused("gone", f"the scan {task_id!r} was removed: it is too old")
+            raise Refused("unknown_task", f"there is no scan {task_id!r}")
         return last
 
 

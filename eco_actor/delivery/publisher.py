@@ -1,6 +1,5 @@
 """Events from outside, on their way into the log: checked, appended, and answered."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -52,7 +51,7 @@ class Publisher:
             if key is not None and not 1 <= len(key) <= MAX_KEY:
                 raise Refused("bad_option", f"key: 1 to {MAX_KEY} characters")
             _check(data)
-            draft = Draft(channel, data, int(time.time() * 1000), key=key, transient=transient)
+            draft = Draft(channel, data, self._log.now_ms(), key=key, transient=transient)
             if transient:
                 self._log.show(draft)
                 self._traffic.published_transient += 1

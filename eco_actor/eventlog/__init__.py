@@ -2,11 +2,19 @@
 
 event      Draft, Event, Cursor, Page
 store      what a store is, and the rows that other packages put into its transactions
+clock      the clock by which things grow old, pure
 schema     the tables of the log, and the way from an older version to this one
-database   SQLite, synchronous: epochs, transactions, pages
+connecting opening the file, or why it cannot be
+database   SQLite, synchronous: epochs, transactions
+pages      SQLite, synchronous: events of some channels
+copying    SQLite, synchronous: copies of the log, putting one in its place, reading beside a server
 trimming   SQLite, synchronous: counting channels, trimming them
+faults     what can be wrong with the storage, pure
+health     whether it takes writes: a table of states, pure
+committer  what becomes of appends when data or storage are at fault
 writer     the thread that writes: group commit, trims in steps
-sqlite     the store on it: appends, readers
+threads    blocking calls that nobody has to wait for
+sqlite     the store on it: appends, readers, what to do about a write that hangs
 recent     the newest events in memory, pure
 history    how much of each channel there is, and what is over its bounds, pure
 hub        channel -> subscribers
@@ -16,6 +24,7 @@ owner      the actor that owns the open log
 retention  the actor that trims what is over its bounds
 """
 
+from eco_actor.eventlog.clock import SteadyClock
 from eco_actor.eventlog.event import EARLIEST, Cursor, Draft, Event, Page
 from eco_actor.eventlog.history import Bounds, Excess
 from eco_actor.eventlog.hub import Hub, Subscriber
@@ -29,6 +38,7 @@ from eco_actor.eventlog.store import (
     Store,
     StoreError,
     StoreFull,
+    StoreUncertain,
     Tables,
     Write,
 )
@@ -49,9 +59,11 @@ __all__ = (
     "Resume",
     "SqliteStore",
     "Statement",
+    "SteadyClock",
     "Store",
     "StoreError",
     "StoreFull",
+    "StoreUncertain",
     "Subscriber",
     "Tables",
     "Write",

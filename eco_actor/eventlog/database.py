@@ -4,6 +4,7 @@
 corrupt a database when two connections do.
 """
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Sequence
@@ -11,26 +12,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
-
-from eco_actor.eventlog.event import Draft, Event, Page
-from eco_actor.eventlog.schema import migrate
+from eco_actor.eventlog.clock import SteadyClock
+from eco_actor.eventlog.connecting import inspect, open_database, refused, sync_folder
+from eco_actor.eventlog.event import Draft, Event
+from eco_actor.eventlog.faults import FileReplaced
+from eco_actor.eventlog.pages import FINAL, LAST, OPENS, TERMINAL
+from eco_actor.eventlog.schema import check_ours, migrate
 from eco_actor.eventlog.store import Durability, Statement, StoreError, Tables, Write
 
 ROWS: Final = 64
 """Rows a statement takes at most; it bounds how many different statements SQLite must prepare."""
 
-OPENS, TERMINAL, FINAL = 1, 2, 4
-
 INSERT_EVENTS: Final = Statement(
     "INSERT INTO events (position, channel, at_ms, flags, data, key) VALUES ", "(?,?,?,?,?,?)"
 )
 
-# What was trimmed had a position, too: none is ever given twice.
-LAST: Final = (
-    "SELECT max((SELECT coalesce(max(position), 0) FROM events),"
-    " (SELECT coalesce(max(upto), 0) FROM trimmed))"
+FORGET: Final = Statement("DELETE FROM events WHERE channel IN (", "?", ")")
+
+RAISE_FLOOR: Final = Statement(
+    "UPDATE floor SET position = max(position, (SELECT max(column1) FROM (VALUES ", "(?)", ")))"
 )
+
+SAVE_CLOCK: Final = Statement(
+    "INSERT OR REPLACE INTO clock (id, steady_ms, wall_ms) VALUES ", "(1,?,?)"
+)
+
+NEWEST: Final = "SELECT coalesce((SELECT at_ms FROM events ORDER BY position DESC LIMIT 1), 0)"
+
+PAGE_SIZE: Final = 1024
+"""Bytes of a page in a new file. A transaction writes whole pages, of which it changes little: with
+the usual 4096 a scan writes twice as much, and what an SD card can take is numbered."""
+
+CHECKPOINT_BYTES: Final = 4 << 20
+"""Of write-ahead log, after which it is brought into the file: a page once, however often it
+changed."""
+
+CLOCK_MS: Final = 60_000
+"""Between two notes of what the clock says; they go with what is written anyway."""
 
 EPOCHS: Final = "SELECT token, begins FROM epochs ORDER BY begins, rowid"
 
@@ -50,33 +68,68 @@ class Item:
 
 
 class Database:
-    """The one connection that writes. `path` None: everything in memory, gone with it."""
+    """The one connection that writes. `path` None: everything in memory, gone with it.
 
-    def __init__(self, path: Path | None, durability: Durability, tables: Sequence[Tables]) -> None:
+    With *connection* it is that one, which somebody else opened.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        durability: Durability,
+        tables: Sequence[Tables],
+        clock: SteadyClock | None = None,
+        connection: sqlite3.Connection | None = None,
+    ) -> None:
+        self._path = path
         self._durability = durability
         self._statements = [statement for table in tables for statement in table.statements]
+        self._clock = clock if clock is not None else SteadyClock()
         self.epochs: list[tuple[str, int]] = []
         self.position = 0
         self.trimmed: dict[str, int] = {}
+        self._file = (0, 0)  # device and inode
+        self._clock_saved_ms = 0
+        opened, held = connection, None
         try:
-            self.connection = _connect(str(path) if path is not None else ":memory:")
+            if path is not None:
+                held = inspect(path, tables)
+            if opened is None:
+                opened = open_database(path)
+            self.connection = opened
             self._configure(path)
-            migrate(self.connection, [ddl for table in tables for ddl in table.schema])
+            migrate(opened, tables)
             self._begin_epoch()
+            if path is not None:
+                self._settle_file(path)
         except BaseException as error:
-            if hasattr(self, "connection"):
-                self.connection.close()
-            if isinstance(error, sqlite3.Error):
-                raise StoreError(f"{path or 'memory'}: {error}") from error
-            raise
+            if opened is not None:
+                opened.close()
+            raise refused(path, error) from error
+        finally:
+            # Last: so a database that was refused is left as it was, with its write-ahead log.
+            if held is not None:
+                held.close()
 
     def _configure(self, path: Path | None) -> None:
         db = self.connection
         if path is not None:
+            if check_ours(db) == 0:
+                db.execute(f"PRAGMA page_size={PAGE_SIZE}")
+            (page_size,) = db.execute("PRAGMA page_size").fetchone()
+            db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_BYTES // page_size}")
             (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
             if mode != "wal":
-                raise StoreError(f"{path}: no write-ahead log here (journal mode {mode})")
+                raise StoreError(f"no write-ahead log here (journal mode {mode})")
         db.execute(f"PRAGMA synchronous={SYNCHRONOUS[self._durability]}")
+
+    def _settle_file(self, path: Path) -> None:
+        """Bring what an earlier process left into the file, and make the file itself durable."""
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        status = path.stat()
+        self._file = (status.st_dev, status.st_ino)
+        for folder in (path.parent, path.parent.parent):
+            sync_folder(folder)
 
     def _begin_epoch(self) -> None:
         """Go on with the last epoch, or begin one where history may have been reissued."""
@@ -84,6 +137,9 @@ class Database:
         (self.position,) = db.execute(LAST).fetchone()
         self.trimmed = dict(db.execute("SELECT channel, upto FROM trimmed"))
         self.epochs = db.execute(EPOCHS).fetchall()
+        (newest_ms,) = db.execute(NEWEST).fetchone()
+        saved = db.execute("SELECT steady_ms, wall_ms FROM clock").fetchone()
+        self._clock.resume(saved, newest_ms)
         unclean = [row[0] for row in db.execute("SELECT durability FROM opened")]
         db.execute("BEGIN IMMEDIATE")
         if not self.epochs or any(promise != Durability.FULL.value for promise in unclean):
@@ -92,20 +148,53 @@ class Database:
         db.execute("DELETE FROM opened")
         db.execute("INSERT INTO opened (durability) VALUES (?)", (self._durability.value,))
         db.execute("COMMIT")
+        self.save_clock()
 
     def close(self) -> None:
         """Note that the end was an orderly one, and close."""
-        self.connection.execute("DELETE FROM opened")
-        self.connection.close()
+        try:
+            self._check_file()
+            self.save_clock()
+            self.connection.execute("DELETE FROM opened")
+        finally:
+            self.connection.close()
+
+    def save_clock(self) -> None:
+        """Note what the clock says: a small write, as durable as any. sqlite3.Error."""
+        reading = self._clock.reading()
+        self.connection.execute(SAVE_CLOCK.sql(1), reading)
+        self._clock_saved_ms = reading[0]
+
+    def on_read_only_disk(self) -> bool:
+        """Whether its disk takes no writes."""
+        if self._path is None:
+            return False
+        try:
+            return bool(os.statvfs(self._path).f_flag & os.ST_RDONLY)
+        except OSError:
+            return False
+
+    def _check_file(self) -> None:
+        """FileReplaced, when what is written would be found by nobody."""
+        if self._path is None:
+            return
+        try:
+            status = os.stat(self._path)
+        except FileNotFoundError as error:
+            raise FileReplaced from error
+        if (status.st_dev, status.st_ino) != self._file:
+            raise FileReplaced
 
     def commit(self, items: Sequence[Item]) -> list[list[Event]]:
-        """Write *items* in one transaction; returns their events. sqlite3.Error: none was."""
+        """Write *items* in one transaction; returns their events. An error: none was."""
+        self._check_file()
         db, epoch = self.connection, self.epochs[-1][0]
         events, position = [], self.position
         for item in items:
             placed, position = _place(item, position, epoch)
             events.append(placed)
         groups = self._group(items, events)
+        reading = self._note_clock(groups)
         if len(groups) == 1 and len(groups[0][1]) <= ROWS:
             _execute(db, *groups[0])  # alone it is its own transaction, two statements cheaper
         elif groups:
@@ -119,13 +208,25 @@ class Database:
                     db.execute("ROLLBACK")
                 raise
         self.position = position
+        if reading is not None:
+            self._clock_saved_ms = reading
         return events
+
+    def _note_clock(self, groups: list[tuple[Statement, list[tuple[Any, ...]]]]) -> int | None:
+        """Let a write that happens anyway take the clock along, when it is time; what it says."""
+        due = self._clock.now_ms() - self._clock_saved_ms >= CLOCK_MS or self._clock.jumped()
+        if not groups or not due:
+            return None
+        reading = self._clock.reading()
+        groups.append((SAVE_CLOCK, [reading]))
+        return reading[0]
 
     def _group(
         self, items: Sequence[Item], events: list[list[Event]]
     ) -> list[tuple[Statement, list[tuple[Any, ...]]]]:
         """The rows of a batch by statement, events first, then in the order of registration."""
-        groups: dict[Statement, list[tuple[Any, ...]]] = {INSERT_EVENTS: []}
+        groups: dict[Statement, list[tuple[Any, ...]]]
+        groups = {INSERT_EVENTS: [], FORGET: [], RAISE_FLOOR: [], SAVE_CLOCK: []}
         groups.update((statement, []) for statement in self._statements)
         for item, placed in zip(items, events, strict=True):
             groups[INSERT_EVENTS].extend(
@@ -134,44 +235,11 @@ class Database:
                 if packed is not None
             )
             for write in item.writes:
-                groups[write.statement].append(write.row)
+                row = write.row
+                if write.statement.placed:
+                    row = (*row, _first(placed))
+                groups[write.statement].append(row)
         return [(statement, rows) for statement, rows in groups.items() if rows]
-
-
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that cannot write, for pages and queries."""
-    db = _connect(str(path))
-    db.execute("PRAGMA query_only=ON")
-    return db
-
-
-def read_page(
-    db: sqlite3.Connection, channels: Sequence[str], after: int, limit: int, epoch: str
-) -> Page:
-    """The first *limit* events of *channels* behind *after*, and how far they are complete."""
-    marks = ",".join("?" * len(channels))
-    db.execute("BEGIN")
-    try:
-        (head,) = db.execute(LAST).fetchone()
-        trimmed = db.execute(
-            f"SELECT channel, upto FROM trimmed WHERE channel IN ({marks}) AND upto > ?",
-            (*channels, after),
-        ).fetchall()
-        rows = db.execute(
-            "SELECT position, channel, at_ms, flags, data, key FROM events"
-            f" WHERE channel IN ({marks}) AND position > ? ORDER BY position LIMIT ?",
-            (*channels, after, limit),
-        ).fetchall()
-    finally:
-        db.execute("COMMIT")
-    events = [_event(row, epoch) for row in rows]
-    upto = events[-1].position if len(events) == limit else max(head, after)
-    return Page(events, upto, trimmed)
-
-
-def _connect(path: str) -> sqlite3.Connection:
-    # autocommit: transactions are begun by hand; the thread that uses it is not always its maker
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
 
 
 def _place(item: Item, position: int, epoch: str) -> tuple[list[Event], int]:
@@ -186,23 +254,14 @@ def _place(item: Item, position: int, epoch: str) -> tuple[list[Event], int]:
     return events, position
 
 
+def _first(placed: Sequence[Event]) -> int | None:
+    """The position of the first event that is written."""
+    return next((event.position for event in placed if not event.transient), None)
+
+
 def _row(event: Event, packed: bytes) -> tuple[Any, ...]:
     flags = OPENS * event.opens | TERMINAL * event.terminal | FINAL * event.final
     return (event.position, event.channel, event.at_ms, flags, packed, event.key)
-
-
-def _event(row: tuple[Any, ...], epoch: str) -> Event:
-    position, channel, at_ms, flags, data, key = row
-    draft = Draft(
-        channel,
-        msgpack.unpackb(data, strict_map_key=False),
-        at_ms,
-        opens=bool(flags & OPENS),
-        terminal=bool(flags & TERMINAL),
-        final=bool(flags & FINAL),
-        key=key,
-    )
-    return Event(draft, position, epoch, len(data))
 
 
 def _execute(db: sqlite3.Connection, statement: Statement, rows: list[tuple[Any, ...]]) -> None:

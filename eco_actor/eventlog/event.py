@@ -35,10 +35,10 @@ class Cursor:
 class Draft:
     """An event that wants a place in the log. Not to be changed once made.
 
-    `data` holds what JSON can hold. `at_ms` is wall time, milliseconds since 1970. `opens` marks
-    the first event of its channel, `final` the last; `terminal` ones are never dropped. `key` names
-    what a newer event of the same key may stand in for. A `transient` one gets no place: it is
-    shown to whoever is there, in its turn, and forgotten.
+    `data` holds what JSON can hold. `at_ms` is by the clock of the log (`EventLog.now_ms`). `opens`
+    marks the first event of its channel, `final` the last; `terminal` ones are never dropped. `key`
+    names what a newer event of the same key may stand in for. A `transient` one gets no place: it
+    is shown to whoever is there, in its turn, and forgotten.
     """
 
     channel: str

@@ -162,7 +162,7 @@ class Histories:
             history.oldest_ms = step.oldest_ms
 
     def excesses(self, now_ms: int) -> list[Excess]:
-        """What is too much, by wall time in milliseconds; empty before `load`."""
+        """What is too much, by the clock of the log; empty before `load`."""
         if not self.loaded:
             return []
         before_ms = now_ms - self._bounds.age_ms

@@ -26,6 +26,10 @@ class Hub:
         """Subscriptions, all channels together."""
         return sum(map(len, self._channels.values()))
 
+    def __contains__(self, channel: str) -> bool:
+        """Whether somebody subscribes to *channel*."""
+        return channel in self._channels
+
     def subscribe(self, channel: str, subscriber: Subscriber) -> None:
         """Show *subscriber* what is offered on *channel* from now on; twice is once."""
         self._channels.setdefault(channel, {})[subscriber] = None

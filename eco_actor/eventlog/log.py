@@ -1,7 +1,8 @@
 """The event log: one writer, one order; an event is shown to others once it is durable."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -12,10 +13,15 @@ from eco_actor.eventlog.place import Place, Resume
 from eco_actor.eventlog.recent import Recent
 from eco_actor.eventlog.store import Appended, Chain, Store, StoreError, Trims, Write
 
+log = logging.getLogger(__name__)
+
 BOUNDS: Final = Bounds()
 
 PAGE: Final = 256
 """Events a page holds at most."""
+
+FORGET: Final = 64
+"""Channels that are removed in one transaction at most."""
 
 
 class EventLog:
@@ -33,6 +39,32 @@ class EventLog:
         self._trims: dict[str, asyncio.Future[Trimmed | StoreError]] = {}
         self._histories = Histories(bounds)
         self._counted_from = 0  # what is behind this position is counted as it is offered
+        self._when_recovered: dict[Callable[[], None], None] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written at the moment; None when all is well."""
+        return self.store.trouble
+
+    def on_recovered(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Have *callback* called each time a trouble has ended; returns what undoes this."""
+        self._when_recovered[callback] = None
+        return lambda: self._when_recovered.pop(callback, None)
+
+    def _recovered(self) -> None:
+        for callback in tuple(self._when_recovered):
+            try:
+                callback()
+            except Exception:
+                log.exception("what follows the end of a trouble failed")
+
+    def now_ms(self) -> int:
+        """The clock by which things here grow old, in milliseconds; see `SteadyClock`."""
+        return self.store.now_ms()
+
+    def check(self) -> None:
+        """Notice a write that hangs; to be called every second or so."""
+        self.store.check()
 
     @property
     def head(self) -> int:
@@ -45,7 +77,9 @@ class EventLog:
         self._under_way = 0
         self._trims = {}
         self._histories = Histories(self._bounds)
-        self._head = self._seen = self._counted_from = await self.store.open(self._offer)
+        self._head = self._seen = self._counted_from = await self.store.open(
+            self._offer, self._recovered
+        )
         self._trimmed = dict(self.store.trimmed) if isinstance(self.store, Trims) else {}
 
     async def close(self) -> None:
@@ -81,7 +115,7 @@ class EventLog:
         """Offer a transient draft: at once, or behind what still waits to be written.
 
         Never waits. StoreFull when too much waits already, StoreError when it has to wait and the
-        store is closed: it was not shown then.
+        store is closed or in trouble, as behind a write that hangs: it was not shown then.
         """
         if not draft.transient:
             raise ValueError(f"{draft.channel}: an event that is to be kept is appended")
@@ -93,19 +127,27 @@ class EventLog:
         self._under_way -= 1
 
     async def commit(self, drafts: Sequence[Draft], writes: Sequence[Write] = ()) -> list[Event]:
-        """Append and wait until it is durable and was offered. StoreError, StoreFull."""
-        settled: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+        """Append and wait until it is durable and was offered. StoreError, StoreFull.
 
-        def done(events: Sequence[Event], error: StoreError | None) -> None:
-            if settled.done():
-                return
-            if error is None:
-                settled.set_result(list(events))
-            else:
-                settled.set_exception(error)
+        StoreUncertain when the storage hangs: it may be written yet.
+        """
+        settled = _Settled()
+        self.append(drafts, writes, settled)
+        return await settled.events
 
-        self.append(drafts, writes, done)
-        return await settled
+    async def forget(self, channels: Sequence[str], writes: Sequence[Write] = ()) -> None:
+        """Remove all events of *channels*, with the rows, in one transaction; at most FORGET.
+
+        For channels whose last event was shown. No position is given again. StoreError: nothing
+        was removed; StoreUncertain: it may be yet.
+        """
+        if len(channels) > FORGET:
+            raise ValueError(f"{len(channels)} channels: at most {FORGET} at a time")
+        settled = _Settled()
+        self.store.forget(channels, self._head, writes, settled)
+        self._under_way += 1
+        await settled.events
+        self._recent.forget(channels)
 
     async def page(self, channels: Sequence[str], after: int, limit: int = PAGE) -> Page:
         """The first *limit* events of *channels* behind position *after*. StoreError.
@@ -162,7 +204,7 @@ class EventLog:
         return self._trimmed.get(channel, 0)
 
     async def excesses(self, now_ms: int) -> Sequence[Excess]:
-        """What is over the bounds at this wall time, channel by channel. StoreError.
+        """What is over the bounds at this time of the log, channel by channel. StoreError.
 
         Counts what the log holds when it was not counted since it was opened, which takes a pass
         over it.
@@ -253,3 +295,18 @@ class EventLog:
                 return last
             last = begins - 1
         return -1
+
+
+class _Settled:
+    """What became of an append, as a future."""
+
+    def __init__(self) -> None:
+        self.events: asyncio.Future[list[Event]] = asyncio.get_running_loop().create_future()
+
+    def __call__(self, events: Sequence[Event], error: StoreError | None) -> None:
+        if self.events.done():
+            return
+        if error is None:
+            self.events.set_result(list(events))
+        else:
+            self.events.set_exception(error)

@@ -65,6 +65,13 @@ class Recent:
         if not kept:
             del self._channels[oldest.channel]
 
+    def forget(self, channels: Iterable[str]) -> None:
+        """Keep nothing of *channels*, which have no events any more."""
+        gone = {channel for channel in channels if self._channels.pop(channel, None) is not None}
+        if gone:
+            self._size -= sum(event.size for event in self._order if event.channel in gone)
+            self._order = deque(event for event in self._order if event.channel not in gone)
+
     def after(self, channels: Iterable[str], position: int) -> list[Event] | None:
         """All events of *channels* behind *position*; None when some may be missing here."""
         above_floor = self._floor is not None and position >= self._floor

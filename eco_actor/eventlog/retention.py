@@ -29,7 +29,7 @@ class Look(Enum):
 class Retention(Actor[Look]):
     """Looks every so often which channels are over a bound of *log*, and trims them in steps.
 
-    `now_ms` is the wall clock, in milliseconds since 1970. While something is over a bound it looks
+    `now_ms` is the clock of the log (`EventLog.now_ms`). While something is over a bound it looks
     again soon, so it keeps up with whoever publishes: the store does a step after each batch. A
     store that fails is left alone for a while; a trim that was begun goes on when this actor ends.
     """

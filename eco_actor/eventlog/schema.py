@@ -1,10 +1,13 @@
 """The tables of the log, version by version, and the way from an older version to this one."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
-from eco_actor.eventlog.store import StoreError
+from eco_actor.eventlog.store import StoreError, Tables
+
+APPLICATION_ID: Final = 0x65636F61
+"""Tells our files from those of other programs (`PRAGMA application_id`); since version 3."""
 
 MIGRATIONS: Final = (
     (
@@ -22,28 +25,77 @@ MIGRATIONS: Final = (
         "CREATE TABLE trimmed (channel TEXT PRIMARY KEY, upto INTEGER NOT NULL) WITHOUT ROWID",
         "CREATE INDEX trimmed_by_upto ON trimmed (upto)",
     ),
+    (
+        # one row each: no position up to this one is given again; the clock by which things age
+        "CREATE TABLE floor (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL)",
+        "INSERT INTO floor VALUES (1, 0)",
+        "CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), steady_ms INTEGER NOT NULL,"
+        " wall_ms INTEGER NOT NULL)",
+        # how far the tables of each package are
+        "CREATE TABLE schemas (name TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID",
+        f"PRAGMA application_id={APPLICATION_ID}",
+    ),
 )
 """Step n makes version n of version n - 1; version 0 is an empty file. A step is never changed."""
 
 VERSION: Final = len(MIGRATIONS)
 
+IDENTIFIED: Final = 3
+"""The first version that has the application id."""
 
-def migrate(db: sqlite3.Connection, tables: Iterable[str]) -> None:
-    """Bring *db* to this version and make the *tables* of the packages: all of it, or nothing.
 
-    StoreError when the data is of a newer version. The transaction of a failure is left to the end
-    of the connection.
+def check_ours(db: sqlite3.Connection, packages: Sequence[Tables] = ()) -> int:
+    """The version of a database of ours, 0 for an empty one. StoreError for a foreign or newer one.
+
+    It is only read. Newer is also one in which the tables of one of *packages* are.
     """
+    (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    early = 1 <= version < IDENTIFIED and {"events", "epochs", "opened"} <= tables
+    if tables and application != APPLICATION_ID and not early:
+        raise StoreError("it is the database of another program: pick another data directory")
     if version > VERSION:
         raise StoreError(
             f"the data is of version {version}, this program knows {VERSION}: use a newer one"
         )
+    if version >= IDENTIFIED:
+        known = dict(db.execute("SELECT name, version FROM schemas"))
+        for package in packages:
+            newest = len(package.migrations)
+            if known.get(package.name, 0) > newest:
+                raise StoreError(
+                    f"the data of {package.name!r} is of version {known[package.name]}, this"
+                    f" program knows {newest}: use a newer one"
+                )
+    return int(version)
+
+
+def migrate(db: sqlite3.Connection, packages: Sequence[Tables]) -> None:
+    """Bring *db* and the tables of the *packages* to this version: all of it, or nothing.
+
+    StoreError when the data is another program's or of a newer version. The transaction of a
+    failure is left to the end of the connection.
+    """
+    version = check_ours(db, packages)
     db.execute("BEGIN IMMEDIATE")
     for step in MIGRATIONS[version:]:
         for ddl in step:
             db.execute(ddl)
-    for ddl in tables:
-        db.execute(ddl)
     db.execute(f"PRAGMA user_version={VERSION}")
+    known = dict(db.execute("SELECT name, version FROM schemas"))
+    for package in packages:
+        _migrate_package(db, package, known.get(package.name, 0))
     db.execute("COMMIT")
+
+
+def _migrate_package(db: sqlite3.Connection, package: Tables, version: int) -> None:
+    newest = len(package.migrations)
+    if version == newest:
+        return
+    for step in package.migrations[version:]:
+        for ddl in step:
+            db.execute(ddl)
+    db.execute(
+        "INSERT OR REPLACE INTO schemas (name, version) VALUES (?,?)", (package.name, newest)
+    )

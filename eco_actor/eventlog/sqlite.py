@@ -5,18 +5,25 @@ the memory of the one connection, and the writer serves the reads in between.
 """
 
 import asyncio
+import logging
+import queue
 import sqlite3
-import threading
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 
-from eco_actor.eventlog.database import Database, Item, open_reader, read_page
+from eco_actor.eventlog.clock import SteadyClock
+from eco_actor.eventlog.committer import Append, Settled
+from eco_actor.eventlog.connecting import open_reader
+from eco_actor.eventlog.database import FORGET, RAISE_FLOOR, Database, Item
 from eco_actor.eventlog.event import Draft, Page
+from eco_actor.eventlog.faults import Fault
+from eco_actor.eventlog.health import Health, State
 from eco_actor.eventlog.history import Count, Excess
+from eco_actor.eventlog.pages import read_page
 from eco_actor.eventlog.store import (
     Appended,
     Chain,
@@ -28,16 +35,34 @@ from eco_actor.eventlog.store import (
     Told,
     Write,
 )
+from eco_actor.eventlog.threads import in_thread
 from eco_actor.eventlog.trimming import count_channels
-from eco_actor.eventlog.writer import CLOSED, Append, Query, Read, Trim, Writer
+from eco_actor.eventlog.writer import CLOSED, Query, Read, Trim, Writer
+
+log = logging.getLogger(__name__)
 
 READERS: Final = 2
+
+HANG_S: Final = 5.0
+"""Seconds after which a write hangs: nothing new is taken, and what waits behind it fails."""
+
+GIVE_UP_S: Final = 20.0
+"""Seconds after which those in a write that hangs are told that nobody knows."""
+
+CLOSE_S: Final = 5.0
+"""Seconds that a close waits for what is still to be written."""
+
+CLOSE_HANGING_S: Final = 1.0
+"""The same, when a write hangs already."""
+
+FIXED: Final = (3, 51, 3)
+"""The first SQLite in which two connections that write cannot damage a database."""
 
 
 class SqliteStore:
     """See `Store`. `path` None, which goes with durability off, keeps everything in memory.
 
-    `capacity` bounds the appends that wait to be written.
+    `capacity` bounds the appends that wait to be written. *clock* is that of the log.
     """
 
     def __init__(
@@ -46,6 +71,7 @@ class SqliteStore:
         durability: Durability,
         tables: Sequence[Tables] = (),
         capacity: int = 10_000,
+        clock: SteadyClock | None = None,
     ) -> None:
         if (path is None) != (durability is Durability.OFF):
             raise ValueError("a store has a path, or durability off")
@@ -53,11 +79,14 @@ class SqliteStore:
         self._durability = durability
         self._tables = tables
         self.capacity = capacity
+        self._clock = clock if clock is not None else SteadyClock()
         self._pack = msgpack.Packer().pack  # one for all: making one costs as much as packing
+        self._health = Health()
         self._database: Database | None = None
         self._writer: Writer | None = None
         self._readers: ThreadPoolExecutor | None = None
-        self._local = threading.local()
+        # Of the readers. Opened with the database: who opens a file later may find another.
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
 
     @property
     def epochs(self) -> Sequence[tuple[str, int]]:
@@ -77,15 +106,29 @@ class SqliteStore:
     def depth(self) -> int:
         return self._writer.depth() if self._writer is not None else 0
 
+    @property
+    def trouble(self) -> str | None:
+        return self._health.reason
+
+    def now_ms(self) -> int:
+        return self._clock.now_ms()
+
     # ---- in the loop
 
-    async def open(self, offer: Offer) -> int:
-        self._database = await asyncio.to_thread(
-            Database, self._path, self._durability, self._tables
-        )
+    async def open(self, offer: Offer, recovered: Callable[[], None] = lambda: None, /) -> int:
+        self._offer, self._recovered = offer, recovered
+        self._health = Health()
+        self._database = await in_thread("store-open", self._open)
         if self._path is not None:
             self._readers = ThreadPoolExecutor(READERS, "store-read")
-        self._writer = Writer(self._database, offer)
+            if sqlite3.sqlite_version_info < FIXED:
+                log.info(
+                    "SQLite %s can damage a database that two connections write to; this server"
+                    " has one: do not write to %s with another program while it runs",
+                    sqlite3.sqlite_version,
+                    self._path,
+                )
+        self._writer = Writer(self._database, self._settle)
         self._writer.start()
         return self._database.position
 
@@ -93,9 +136,48 @@ class SqliteStore:
         writer, self._writer = self._writer, None
         if writer is None:
             return
-        if self._readers is not None:  # first: the last to close a database checkpoints it
-            await asyncio.to_thread(self._readers.shutdown)
-        await asyncio.to_thread(writer.join)
+        hanging = self._health.state is State.HANGING
+        try:
+            async with asyncio.timeout(CLOSE_HANGING_S if hanging else CLOSE_S):
+                # First: the last to close a database checkpoints it.
+                await in_thread("store-close", self._close_readers)
+                writer.close()
+                await writer.ended
+        except TimeoutError:
+            log.error("the store is left behind: a write has not come back")
+
+    def _settle(self, settled: Sequence[Settled], fault: Fault | None) -> None:
+        """A write has come back, with what became of a batch, or of a try."""
+        self._tell(settled)
+        if fault is not None:
+            if self._health.failed(fault):
+                log.error("nothing can be written: %s", fault.reason)
+        elif self._health.worked():
+            log.warning("writing works again")
+            self._recovered()
+
+    def _tell(self, settled: Sequence[Settled]) -> None:
+        """The events of a batch are shown, then its owners told."""
+        if settled:
+            self._offer([event for each in settled for event in each.events], len(settled))
+            for each in settled:
+                each.append.tell(each.events, each.error)
+
+    def check(self) -> None:
+        writer = self._writer
+        if writer is None:
+            return
+        if self._clock.jumped() and self._health.reason is None:
+            writer.probe()
+        seconds = writer.busy_s()
+        if seconds < HANG_S:
+            return
+        if self._health.hangs(seconds):
+            log.error("nothing can be written: %s", self._health.reason)
+        reason = self._health.reason or ""
+        self._tell(writer.withdraw(reason))
+        if seconds >= GIVE_UP_S:
+            writer.give_up(f"{reason}: it may happen yet")
 
     def append(
         self,
@@ -107,6 +189,8 @@ class SqliteStore:
         writer = self._writer
         if writer is None:
             raise StoreError(CLOSED)
+        if self._health.reason is not None:
+            raise self._refusal(chain)
         if writer.depth() >= self.capacity:
             raise StoreFull(f"{self.capacity} appends are waiting to be written")
         try:
@@ -114,6 +198,17 @@ class SqliteStore:
         except OverflowError as error:
             raise ValueError("a whole number in the data needs more than 64 bits") from error
         writer.put(Append(Item(drafts, packed, writes), done, chain))
+
+    def _refusal(self, chain: Chain | None) -> StoreError:
+        if chain is not None:
+            chain.broken = True
+        return StoreError(self._health.reason or CLOSED)
+
+    def forget(
+        self, channels: Sequence[str], upto: int, writes: Sequence[Write], done: Appended
+    ) -> None:
+        removed = [Write(FORGET, (channel,)) for channel in channels]
+        self.append((), [*removed, Write(RAISE_FLOOR, (upto,)), *writes], done)
 
     async def page(self, channels: Sequence[str], after: int, limit: int) -> Page:
         epoch = self.epochs[-1][0]
@@ -147,14 +242,26 @@ class SqliteStore:
         writer.put(Read(query, answer))
         return answer
 
-    # ---- in a reader thread
+    # ---- in other threads
+
+    def _open(self) -> Database:
+        database = Database(self._path, self._durability, self._tables, self._clock)
+        if self._path is not None:
+            for _ in range(READERS):
+                self._idle.put(open_reader(self._path))
+        return database
+
+    def _close_readers(self) -> None:
+        if self._readers is not None:
+            self._readers.shutdown()
+        while not self._idle.empty():
+            self._idle.get().close()
 
     def _read_on_disk(self, query: Query) -> Any:
-        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        db = self._idle.get()  # there is one for each thread
         try:
-            if db is None:
-                assert self._path is not None
-                db = self._local.db = open_reader(self._path)
             return query(db)
         except Exception as error:  # whatever it is, it is the reader's, not the caller's
             raise StoreError(str(error)) from error
+        finally:
+            self._idle.put(db)

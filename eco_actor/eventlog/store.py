@@ -29,6 +29,10 @@ class StoreFull(StoreError):
     """More is waiting to be written than the store's bound allows: it falls behind."""
 
 
+class StoreUncertain(StoreError):
+    """The write has not come back for long: nobody knows whether it will happen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """An SQL statement over many rows: `head` + `row` repeated with commas + `tail`.
@@ -36,26 +40,35 @@ class Statement:
     Writes of one batch are grouped by statement, because a statement a row costs a hand-over of the
     interpreter lock each. Groups run in the order in which statements are registered, after the
     events; a statement must therefore never need a later one of the same batch to have run.
+
+    The rows of a `placed` one end with the position of the first event in the log that they come
+    with, None when there is none. It is known in the transaction only, so the store adds it.
     """
 
     head: str
     row: str
     tail: str = ""
+    placed: bool = False
 
     def sql(self, rows: int) -> str:
         return self.head + ",".join((self.row,) * rows) + self.tail
 
     @property
     def width(self) -> int:
-        """Parameters a row."""
+        """Parameters a row, that of a `placed` one included."""
         return self.row.count("?")
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What a package keeps in the store: its tables, and the statements that write them."""
+    """What a package keeps in the store: its tables, and the statements that write them.
 
-    schema: Sequence[str]
+    Step n of `migrations` makes version n of version n - 1; a step is never changed once it was
+    released. The versions are counted under `name`.
+    """
+
+    name: str
+    migrations: Sequence[Sequence[str]]
     statements: Sequence[Statement]
 
 
@@ -105,8 +118,21 @@ class Store(Protocol):
     def depth(self) -> int:
         """Appends that wait to be written."""
 
-    async def open(self, offer: Offer) -> int:
-        """Make ready; returns the last position that was given. StoreError when it cannot."""
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be written at the moment; None when all is well."""
+
+    async def open(self, offer: Offer, recovered: Callable[[], None] = ..., /) -> int:
+        """Make ready; returns the last position that was given. StoreError when it cannot.
+
+        *recovered* is called each time a trouble has ended.
+        """
+
+    def check(self) -> None:
+        """To be called every second or so: notices a write that hangs."""
+
+    def now_ms(self) -> int:
+        """The steady clock of the store, see `SteadyClock`."""
 
     async def close(self) -> None:
         """Write what waits, then close."""
@@ -121,8 +147,16 @@ class Store(Protocol):
         """Queue events and rows for one transaction. Returns at once.
 
         Transient drafts are not written and take no position; they are offered in their turn.
-        StoreFull at the bound, TypeError or ValueError for data that cannot be written: nothing
-        was queued then.
+        StoreFull at the bound, StoreError in trouble, TypeError or ValueError for data that cannot
+        be written: nothing was queued then.
+        """
+
+    def forget(
+        self, channels: Sequence[str], upto: int, writes: Sequence[Write], done: Appended
+    ) -> None:
+        """Queue the removal of all events of *channels*, of which none lies behind *upto*.
+
+        In one transaction with the rows. Raises as `append` does.
         """
 
     async def page(self, channels: Sequence[str], after: int, limit: int) -> Page:

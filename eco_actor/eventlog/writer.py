@@ -2,8 +2,7 @@
 
 It takes whatever has gathered, up to BATCH appends, into one transaction, so that many share an
 fsync and none waits for a timer. After the commit the whole batch goes back to the loop in one
-callback. When a batch fails its items are tried one by one: a failed item takes no position and
-fails alone.
+callback. While the storage is at fault it tries a small write every PROBE_S.
 """
 
 import asyncio
@@ -11,35 +10,30 @@ import logging
 import queue
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from eco_actor.eventlog.database import Database, Item
-from eco_actor.eventlog.event import Event
+from eco_actor.eventlog.committer import Append, Committer, Settled
+from eco_actor.eventlog.database import Database
+from eco_actor.eventlog.faults import Fault
 from eco_actor.eventlog.history import Excess
-from eco_actor.eventlog.store import Appended, Chain, Offer, StoreError, Told
-from eco_actor.eventlog.trimming import trim_step
+from eco_actor.eventlog.store import StoreError, StoreUncertain, Told
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 512
 """Appends a transaction takes at most."""
 
+PROBE_S: Final = 1.0
+"""Seconds between two tries of a write while the storage is at fault."""
+
 CLOSED: Final = "the store is closed"
 
 Query = Callable[[sqlite3.Connection], Any]
-
-
-# Not frozen, and neither are those below: one is made for each append, and that would cost more
-# than packing its data.
-@dataclass(slots=True, eq=False)
-class Append:
-    item: Item
-    done: Appended | None
-    chain: Chain | None
 
 
 @dataclass(slots=True, eq=False)
@@ -56,54 +50,80 @@ class Trim:
 
 class _Pause(Enum):
     EMPTY = "nothing waits"
+    PROBE = "a small write is wanted"
     CLOSE = "nothing comes any more"
-
-
-@dataclass(slots=True, eq=False)
-class _Settled:
-    """What became of one append, on its way back to the loop."""
-
-    done: Appended | None
-    events: Sequence[Event]
-    error: StoreError | None = None
 
 
 Work = Append | Read | Trim
 
+Settle = Callable[[Sequence[Settled], Fault | None], None]
+"""Called in the loop each time a write has come back: what became of its batch, and the fault of
+the storage, None while it works."""
+
 
 class Writer:
-    """Owns *database* from `start` to the end of `join`. `put` and `depth` are for the loop.
+    """Owns *database* from `start` to `ended`. All but what the thread does is for the loop.
 
     What it has done is told in the loop, in the order in which it was done.
     """
 
-    def __init__(self, database: Database, offer: Offer) -> None:
+    def __init__(self, database: Database, settle: Settle) -> None:
         self._loop = asyncio.get_running_loop()
         self._database = database
-        self._offer = offer
+        self._committer = Committer(database)
+        self._settle = settle
         self._queue: queue.SimpleQueue[Work | _Pause] = queue.SimpleQueue()
         self.put: Callable[[Work], None] = self._queue.put
         self.depth: Callable[[], int] = self._queue.qsize
+        self._busy_since: float | None = None  # by time.monotonic
+        self._in_hand: Sequence[Append] = ()
+        self.ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="store-write", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
-    def join(self) -> None:
-        """Wait until everything that was put is done, and the database closed. Blocks."""
+    def close(self) -> None:
+        """Let the thread write what was put, close the database and set `ended`."""
         self._queue.put(_Pause.CLOSE)
-        self._thread.join()
 
-    def _committed(self, settled: Sequence[_Settled]) -> None:
-        """The one callback of a batch: its events are shown, then its owners told."""
-        events = [event for append in settled for event in append.events]
-        self._offer(events, len(settled))
-        for append in settled:
-            if append.done is not None:
-                try:
-                    append.done(append.events, append.error)
-                except Exception:
-                    log.exception("what follows an append failed")
+    def probe(self) -> None:
+        """Let the clock be saved, which tells whether the storage works, too."""
+        self._queue.put(_Pause.PROBE)
+
+    def busy_s(self) -> float:
+        """For how many seconds it has been at the same write; 0 when it is at none."""
+        since = self._busy_since
+        return time.monotonic() - since if since is not None else 0.0
+
+    def withdraw(self, reason: str) -> list[Settled]:
+        """Take back everything that waits behind the write that hangs. It was not written."""
+        error = StoreError(reason)
+        withdrawn: list[Settled] = []
+        others: list[Work | _Pause] = []
+        while True:
+            try:
+                waiting = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(waiting, Append):
+                withdrawn.append(waiting.fail(error))
+            elif isinstance(waiting, Trim):
+                waiting.told(error)
+            else:
+                others.append(waiting)
+        for each in others:
+            self._queue.put(each)
+        return withdrawn
+
+    def give_up(self, reason: str) -> None:
+        """Tell those in the write that hangs that nobody knows; it may happen nevertheless."""
+        for append in self._in_hand:
+            append.tell((), StoreUncertain(reason))
+
+    def _committed(self, settled: Sequence[Settled], fault: Fault | None) -> None:
+        """The one callback of a write."""
+        self._settle(settled, fault)
 
     # ---- in the thread
 
@@ -113,24 +133,30 @@ class Writer:
         while then is not _Pause.CLOSE:
             appends, then = self._gather(wait=not trims)
             # a read sees what was queued before it
-            self._settle(self._commit(appends))
+            self._commit(appends)
             if isinstance(then, Read):
                 self._answer(then)
             elif isinstance(then, Trim):
                 trims.append(then)
+            elif then is _Pause.PROBE:
+                self._probe()
             # one step a round: neither can the appends starve it, nor does it hold them up
             if trims and self._trim_step(trims[0]):
                 trims.popleft()
         for trim in trims:
             self._call_loop(trim.told, StoreError(CLOSED))
-        self._database.close()
+        try:
+            self._database.close()
+        except Exception as error:
+            log.error("the database was not closed in order: %s", error)
+        self._call_loop(_resolve, self.ended, None, None)
 
     def _gather(self, *, wait: bool) -> "tuple[list[Append], Read | Trim | _Pause]":
         """The appends that have gathered, up to BATCH, and what comes behind them."""
         appends: list[Append] = []
         while len(appends) < BATCH:
             try:
-                waiting = self._queue.get(block=wait and not appends)
+                waiting = self._next(wait and not appends)
             except queue.Empty:
                 break
             if not isinstance(waiting, Append):
@@ -138,45 +164,41 @@ class Writer:
             appends.append(waiting)
         return appends, _Pause.EMPTY
 
+    def _next(self, wait: bool) -> Work | _Pause:
+        while self._committer.fault is not None and wait:
+            try:
+                return self._queue.get(timeout=PROBE_S)
+            except queue.Empty:
+                self._probe()
+        return self._queue.get(block=wait)
+
+    def _probe(self) -> None:
+        self._busy_since = time.monotonic()
+        self._committer.probe()
+        self._busy_since = None
+        self._call_loop(self._committed, (), self._committer.fault)
+
+    def _commit(self, appends: Sequence[Append]) -> None:
+        if not appends:
+            return
+        self._in_hand = appends
+        self._busy_since = time.monotonic()
+        settled = self._committer.commit(appends)
+        self._busy_since = None
+        self._in_hand = ()
+        self._call_loop(self._committed, settled, self._committer.fault)
+
     def _trim_step(self, trim: Trim) -> bool:
         """One step; whether it was the last."""
-        try:
-            step = trim_step(self._database.connection, trim.excess)
-        except Exception as error:
-            log.error("%s: a trim failed: %s", trim.excess.channel, error)
-            self._call_loop(trim.told, StoreError(str(error)))
+        self._busy_since = time.monotonic()
+        step = self._committer.trim(trim.excess)
+        self._busy_since = None
+        self._call_loop(trim.told, step)
+        if isinstance(step, StoreError):
+            self._call_loop(self._committed, (), self._committer.fault)
             return True
         trim.excess = trim.excess.less(step.events, step.size)
-        self._call_loop(trim.told, step)
         return step.done
-
-    def _commit(self, appends: Sequence[Append]) -> list[_Settled]:
-        broken = [append for append in appends if append.chain and append.chain.broken]
-        if broken:
-            told = StoreError("an earlier event of the same story could not be written")
-            whole = [append for append in appends if append not in broken]
-            return [
-                *self._commit(whole),
-                *(_Settled(append.done, (), told) for append in broken),
-            ]
-        if not appends:
-            return []
-        try:
-            placed = self._database.commit([append.item for append in appends])
-        except Exception as error:
-            if len(appends) > 1:
-                return [each for append in appends for each in self._commit([append])]
-            log.error("an append failed: %s", error)
-            if appends[0].chain is not None:
-                appends[0].chain.broken = True
-            return [_Settled(appends[0].done, (), StoreError(str(error)))]
-        return [
-            _Settled(append.done, events) for append, events in zip(appends, placed, strict=True)
-        ]
-
-    def _settle(self, settled: Sequence[_Settled]) -> None:
-        if settled:
-            self._call_loop(self._committed, settled)
 
     def _answer(self, read: Read) -> None:
         try:

@@ -167,6 +167,12 @@ def log_figures(log: EventLog) -> Iterator[Metric]:
         [],
         [((), log.store.depth)],
     )
+    yield gauge(
+        "eco_store_troubled",
+        "1 while nothing can be written, as on a full disk; /readyz says why.",
+        [],
+        [((), int(log.trouble is not None))],
+    )
     durability = {"durability": log.store.durability.value}
     yield InfoMetricFamily("eco_log", "What an answer promises about an event.", durability)
 

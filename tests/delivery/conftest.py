@@ -3,7 +3,7 @@
 import pytest
 from blockbuster import BlockBuster
 
-IN_THE_LOOP = ("open", "pump", "join")
+IN_THE_LOOP = ("open", "pump", "close")
 
 
 @pytest.fixture(autouse=True)

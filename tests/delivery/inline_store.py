@@ -8,7 +8,7 @@ from typing import Any
 from eco_actor.eventlog import Durability, SqliteStore, StoreError
 from eco_actor.eventlog.database import Database
 from eco_actor.eventlog.store import Offer
-from eco_actor.eventlog.writer import Query, Read, Trim, Work, Writer, _resolve
+from eco_actor.eventlog.writer import Query, Read, Settle, Trim, Work, Writer, _resolve
 
 
 class InlineStore(SqliteStore):
@@ -24,15 +24,16 @@ class InlineStore(SqliteStore):
         self.read = 0.0
         self.reads_fail = False
 
-    async def open(self, offer: Offer) -> int:
+    async def open(self, offer: Offer, recovered: Callable[[], None] = lambda: None, /) -> int:
+        self._offer, self._recovered = offer, recovered
         self._database = Database(None, Durability.OFF, ())
-        self._writer = _InlineWriter(self._database, offer, self)
+        self._writer = _InlineWriter(self._database, self._settle, self)
         return self._database.position
 
     async def close(self) -> None:
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.join()
+            writer.close()
 
     def _read(self, query: Query) -> Any:
         if self.reads_fail:
@@ -41,8 +42,8 @@ class InlineStore(SqliteStore):
 
 
 class _InlineWriter(Writer):
-    def __init__(self, database: Database, offer: Offer, store: InlineStore) -> None:
-        super().__init__(database, offer)
+    def __init__(self, database: Database, settle: Settle, store: InlineStore) -> None:
+        super().__init__(database, settle)
         self._store = store
         self._told: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self.put = self._put_inline
@@ -55,14 +56,14 @@ class _InlineWriter(Writer):
         """Do what was put so far."""
         while self._queue.qsize():
             appends, then = self._gather(wait=False)
-            self._settle(self._commit(appends))
+            self._commit(appends)
             if isinstance(then, Read):
                 self._answer(then)
             elif isinstance(then, Trim):
                 while not self._trim_step(then):
                     pass
 
-    def join(self) -> None:
+    def close(self) -> None:
         self.pump()
         while self._told:
             self._tell_next()

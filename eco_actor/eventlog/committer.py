@@ -1,0 +1,122 @@
+"""What becomes of appends: who is written, who fails alone, and when the storage is at fault.
+
+Without threads and queues, so that the same runs in the writer's thread and in a simulation. When a
+batch fails because of its data, its items are tried one by one: a failed item takes no position and
+fails alone. When the storage is at fault all fail, and so does what comes, until `probe` works.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eco_actor.eventlog.database import Database, Item
+from eco_actor.eventlog.event import Event
+from eco_actor.eventlog.faults import READ_ONLY, Fault, fault_of
+from eco_actor.eventlog.history import Excess, Trimmed
+from eco_actor.eventlog.store import Appended, Chain, StoreError
+from eco_actor.eventlog.trimming import trim_step
+
+log = logging.getLogger(__name__)
+
+
+# Not frozen: one is made for each append, and that would cost more than packing its data.
+@dataclass(slots=True, eq=False)
+class Append:
+    item: Item
+    done: Appended | None  # for the loop alone
+    chain: Chain | None
+
+    def fail(self, error: StoreError) -> "Settled":
+        """It is not written, nor is what its author queues behind it."""
+        if self.chain is not None:
+            self.chain.broken = True
+        return Settled(self, (), error)
+
+    def tell(self, events: Sequence[Event], error: StoreError | None) -> None:
+        """Call `done`, once; in the loop."""
+        done, self.done = self.done, None
+        if done is not None:
+            try:
+                done(events, error)
+            except Exception:
+                log.exception("what follows an append failed")
+
+
+@dataclass(slots=True, eq=False)
+class Settled:
+    """What became of one append, on its way back to the loop."""
+
+    append: Append
+    events: Sequence[Event]
+    error: StoreError | None = None
+
+
+class Committer:
+    """Writes to *database*. `fault` is that of the storage, None while it works."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.fault: Fault | None = None
+
+    def commit(self, appends: Sequence[Append]) -> list[Settled]:
+        """Write *appends* in one transaction, as far as they can be; never raises."""
+        broken = [append for append in appends if append.chain and append.chain.broken]
+        if broken:
+            told = StoreError("an earlier event of the same story could not be written")
+            whole = [append for append in appends if append not in broken]
+            return [*self.commit(whole), *(append.fail(told) for append in broken)]
+        if not appends:
+            return []
+        if self.fault is None:
+            try:
+                placed = self._database.commit([append.item for append in appends])
+            except Exception as error:
+                self.fault = self._fault_of(error)
+                if self.fault is None:
+                    return self._one_by_one(appends, error)
+            else:
+                return [
+                    Settled(append, events) for append, events in zip(appends, placed, strict=True)
+                ]
+        told = StoreError(self.fault.reason)
+        if self.fault.began:
+            # Written over before anybody is told that it was not written: after a crash it might
+            # be found whole, though it could not be made durable.
+            self.probe()
+        return [append.fail(told) for append in appends]
+
+    def _fault_of(self, error: Exception) -> Fault | None:
+        fault = fault_of(error)
+        if fault is not None and fault.began and self._database.on_read_only_disk():
+            return READ_ONLY  # which SQLite does not tell apart
+        return fault
+
+    def _one_by_one(self, appends: Sequence[Append], error: Exception) -> list[Settled]:
+        """The fault is in the data of one of them."""
+        if len(appends) > 1:
+            return [each for append in appends for each in self.commit([append])]
+        log.error("an append failed: %s", error)
+        return [appends[0].fail(StoreError(str(error)))]
+
+    def probe(self) -> bool:
+        """Try a small write, as durable as any; whether it worked: then `fault` is over."""
+        if self.fault is not None and self.fault.lasting:
+            return False
+        try:
+            self._database.save_clock()
+        except Exception as error:
+            self.fault = self._fault_of(error) or Fault(str(error))
+            return False
+        self.fault = None
+        return True
+
+    def trim(self, excess: Excess) -> Trimmed | StoreError:
+        """One step of a trim; never raises."""
+        if self.fault is not None:
+            return StoreError(self.fault.reason)
+        try:
+            return trim_step(self._database.connection, excess)
+        except Exception as error:
+            self.fault = self._fault_of(error)
+            log.error("%s: a trim failed: %s", excess.channel, error)
+            return StoreError(self.fault.reason if self.fault is not None else str(error))
