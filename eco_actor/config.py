@@ -10,6 +10,17 @@ from eco_actor.eventlog import Durability
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
+MAX_HOURS: Final = 1_000_000  # a century, and a number that clocks can take
+
+_COUNTS: Final = (
+    "max_scans",
+    "max_decodes",
+    "max_connections",
+    "vision_workers",
+    "keep_scans",
+    "keep_scan_mib",
+)
+
 
 class ConfigError(ValueError):
     """A setting that cannot be; the text names it and says what would do."""
@@ -38,10 +49,19 @@ class Config:
     vision_workers: int = 1
     sync_wait_s: float = 30.0  # how long a POST with realtime=false waits for its answer
 
+    # what is kept of scans that are over; one with an Idempotency-Key stays for a day at least
+    keep_scans: int = 20_000
+    keep_scan_hours: float = 24.0  # since its end
+    keep_scan_mib: int = 256  # of all their events
+
     def __post_init__(self) -> None:
-        for name in ("max_scans", "max_decodes", "max_connections", "vision_workers"):
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is at least 1, not {getattr(self, name)}")
+        if not 0 < self.keep_scan_hours < MAX_HOURS:
+            raise ConfigError(
+                f"keep_scan_hours is above 0 and below {MAX_HOURS}, not {self.keep_scan_hours}"
+            )
         if not self.connect_rate > 0 or self.connect_burst < 1:
             raise ConfigError("connect_rate is above 0, connect_burst at least 1")
         if not 0 <= self.port <= 65535:

@@ -6,12 +6,21 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from eco_actor.eventlog import EventLog
-from eco_actor.runtime import Actor, DynamicSupervisor, MailboxSpec, Supervisor, System, child
+from eco_actor.runtime import (
+    Actor,
+    ChildSpec,
+    DynamicSupervisor,
+    MailboxSpec,
+    Supervisor,
+    System,
+    child,
+)
 from eco_actor.scan.admission import Admission
+from eco_actor.scan.events import first_event, step_event
 from eco_actor.scan.picture import Picture
-from eco_actor.scan.scan import Pipeline, first_event, step_event
+from eco_actor.scan.scan import Pipeline
 from eco_actor.scan.stages import Fields, Stage, StageInput, chosen
-from eco_actor.scan.workers import Done, Failed, Pool, Work
+from eco_actor.scan.workers import Done, Failed, Pool, Work, pool_spec
 from tests.fakes import FakeStore, InlineExecutor
 
 NOW: Final = 1_700_000_000_000
@@ -28,7 +37,7 @@ ERROR: Final = {"code": "step_failed", "detail": "it did"}
 
 def story(*parts: tuple[str, str], task_id: str = "t") -> list[dict[str, Any]]:
     """The events of a scan in which *parts* (step, status) followed the acceptance."""
-    events = [dict(first_event(task_id, NOW).data)]
+    events = [dict(first_event(task_id, NOW, NOW).data)]
     for seq, (step, status) in enumerate(parts, start=2):
         fields: dict[str, Any] = FIELDS[step] if status == "completed" else {}
         if status == "failed":
@@ -85,7 +94,8 @@ class ScriptedWorker(Actor[Work]):
 class World:
     """Scans over scripted workers: a supervision tree without disk, threads or waiting.
 
-    `scripts` by stage; `decode` makes a picture of a body.
+    `scripts` by stage; `decode` makes a picture of a body. A stage that blocks has no script, but
+    the server's own worker, and `stage_threads`.
     """
 
     def __init__(
@@ -100,14 +110,17 @@ class World:
         decode: Callable[[bytes], Picture] | None = None,
     ) -> None:
         self.store = store or FakeStore()
+        self.wall_ms = self.steady_ms = NOW
+        setattr(self.store, "now_ms", lambda: self.steady_ms)  # noqa: B010  # not the loop's time
         self.log = EventLog(self.store)
         self.scripts = scripts or {}
         self.seen: dict[str, list[Work]] = {name: [] for name in PROGRESS}
         table = {name: fake_stage(name) for name in PROGRESS} | {s.name: s for s in stages}
         self.pools = {name: Pool(stage, capacity) for name, stage in table.items()}
-        self.pipeline = Pipeline(self.log, self.pools, now_ms=lambda: NOW)
+        self.pipeline = Pipeline(self.log, self.pools, wall_ms=lambda: self.wall_ms)
         self.max_scans = max_scans
         self.threads = InlineExecutor()
+        self.stage_threads = InlineExecutor()
         self.admission = Admission(
             self.pipeline,
             self.scans,
@@ -131,16 +144,19 @@ class World:
     @asynccontextmanager
     async def running(self) -> AsyncIterator["World"]:
         await self.log.open()
-        workers = [
-            child(name, ScriptedWorker, pool, self.scripts.setdefault(name, []), self.seen[name])
-            for name, pool in self.pools.items()
-        ]
+        workers = [self._worker(name, pool) for name, pool in self.pools.items()]
         tree = [
             child("pipeline", Supervisor, workers),
             child("scans", DynamicSupervisor, self.max_scans),
         ]
         async with System(child("eco", Supervisor, tree)) as self.system:
             yield self
+
+    def _worker(self, name: str, pool: Pool) -> ChildSpec:
+        if pool.stage.blocking:
+            return pool_spec(pool, self.stage_threads)
+        script = self.scripts.setdefault(name, [])
+        return child(name, ScriptedWorker, pool, script, self.seen[name])
 
     def told(self, task_id: str) -> list[dict[str, Any]]:
         """The data of the scan's events in the log."""

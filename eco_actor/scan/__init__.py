@@ -10,7 +10,9 @@ rules        which bin and how, from rules.json              rules_file, data_re
 answer       the rule as a sentence                          reward    points and a character
 stages       the four steps as a table                       workers   the actors that run them
 state        what is known of a scan: the fold of its events
+events       what a scan says in the log                     tries     a process died in a step
 scan         the actor that takes one scan through the steps
 admission    accepted whole or not at all                    recovery  unfinished scans go on
 views        reading scans from the log                      tables    what is kept beside it
+volume       how much is kept of scans                       retention the actor that removes them
 """

@@ -6,25 +6,27 @@ at one stage. Results of a step that is over are ignored by their number.
     attempt ──Done──► event, next stage          ──Failed──► the stage raised: event, end
        └──── Down (its worker died) or Late ───► next attempt, at the last one: event, end
 
-It does not wait for its events to be durable; it ends when its last one is.
+It does not wait for its events to be durable; it ends when its last one is. What has to be durable
+before a step begins is the try at it, where the step might end the process (see tries.py).
 """
 
-import functools
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from eco_actor.eventlog import Chain, Draft, Event, EventLog, StoreError, Write
+from eco_actor.eventlog.clock import wall_ms
 from eco_actor.runtime import Actor, Down, Exit, MailboxSpec, Outcome, Ref
+from eco_actor.scan.events import channel, step_event
 from eco_actor.scan.options import Options
 from eco_actor.scan.stages import Fields, StageInput, chosen
 from eco_actor.scan.state import ENDED, STEPS, ScanState
 from eco_actor.scan.tables import ADD_REWARD, DROP_PICTURE, FINISH_SCAN
+from eco_actor.scan.tries import MOST, Left, Mark, Tries
 from eco_actor.scan.vision import Pixels
-from eco_actor.scan.workers import Done, Failed, Pool, Work
+from eco_actor.scan.volume import Volume
+from eco_actor.scan.workers import Done, Failed, NotBegun, Pool, Work
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +36,16 @@ FULL_RETRY: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What all scans share: the log, the pools in the order of the steps, the wall clock."""
+    """What all scans share: the log, the pools in the order of the steps, the wall clock.
+
+    The wall's time is what clients are shown; everything else goes by the clock of the log.
+    """
 
     log: EventLog
     pools: Mapping[str, Pool]
-    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    wall_ms: Callable[[], int] = wall_ms
+    volume: Volume = field(default_factory=Volume)
+    left: Left = field(default_factory=Left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,41 +70,16 @@ class Stored:
     error: StoreError | None
 
 
-def channel(task_id: str) -> str:
-    return f"scan:{task_id}"
-
-
-def step_event(
-    task_id: str, seq: int, step: str, status: str, progress: int, at_ms: int, **fields: Any
-) -> dict[str, Any]:
-    """The data of an event as clients see it."""
-    return {
-        "task_id": task_id,
-        "seq": seq,
-        "step": step,
-        "status": status,
-        "progress": progress,
-        "at": f"{_to_the_second(at_ms // 1000)}.{at_ms % 1000:03d}Z",
-        **fields,
-    }
-
-
-@functools.lru_cache(maxsize=2)  # many events a second, one second after the other
-def _to_the_second(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def first_event(task_id: str, at_ms: int) -> Draft:
-    """The event that comes with the acceptance of a scan."""
-    data = step_event(task_id, 1, "vision", "processing", 10, at_ms)
-    return Draft(channel(task_id), data, at_ms, opens=True)
-
-
-Message = Done | Failed | Late | Retry | Cancel | Stored
+Message = Done | Failed | NotBegun | Late | Retry | Cancel | Stored
 
 
 class Scan(Actor[Message]):
-    """Temporary: when it crashes it says so in the log and is over."""
+    """Temporary: when it crashes it says so in the log and is over.
+
+    It goes on at the first step that is not done. `crashes` tries at that ended with a process;
+    `marked`: that the next one begins is in the log already. When the log takes no events, it stops
+    and is left to recovery.
+    """
 
     mailbox = MailboxSpec(8)  # one reply an attempt, late ones of attempts given up before, Stored
 
@@ -108,6 +90,8 @@ class Scan(Actor[Message]):
         pixels: Pixels | None,
         state: ScanState,
         pipeline: Pipeline,
+        crashes: int = 0,
+        marked: bool = False,
     ) -> None:
         self.task_id = task_id
         self.options = options
@@ -118,19 +102,31 @@ class Scan(Actor[Message]):
         self.attempt = 0  # over all stages, so that no reply can be taken for another's
         self.first_attempt = 1  # at the stage under way
         self.tries = 0  # at the stage under way
+        self.crashes = crashes  # of a process, at that stage
+        self.marked = marked
+        self.mark: Mark | None = None  # None for a stage that begins without one
         self.pool: Pool | None = None  # of that stage
         self.worker: Ref[Work] | None = None
         self.work: Work | None = None
 
     def init(self) -> None:
-        self._next_stage()
+        try:
+            self._begin()
+        except StoreError as error:
+            self._give_up(error)
 
     def handle(self, message: Message | Down) -> None:
+        try:
+            self._handle(message)
+        except StoreError as error:
+            self._give_up(error)
+
+    def _handle(self, message: Message | Down) -> None:
         match message:
-            case Stored(error):
-                if error is not None:
-                    log.error("scan %s stops, the log cannot take it: %s", self.task_id, error)
+            case Stored(None):
                 self.stop()
+            case Stored(error) | NotBegun(error=error) if error is not None:
+                self._give_up(error)
             case Cancel():
                 if self.state.status == "processing":
                     self._settle()
@@ -155,8 +151,21 @@ class Scan(Actor[Message]):
 
     def terminate(self, reason: Exit) -> None:
         self._settle()
-        if reason.abnormal and self.state.next_step is not None:
-            self._failed("scan_crashed", "the scan was ended by a fault of the server")
+        step = self.state.next_step
+        if reason.abnormal and step is not None:
+            try:
+                self._failed("scan_crashed", "the scan was ended by a fault of the server")
+            except StoreError as error:
+                self._give_up(error)
+        elif step is not None and (self.mark is None or self.mark.begun):
+            self.pipeline.left.put(self.task_id, Tries(step, self.crashes), self.pipeline.log)
+
+    def _give_up(self, error: StoreError) -> None:
+        log.error("scan %s stops, the log cannot take it: %s", self.task_id, error)
+        # Which of its events are in the log is for recovery to find out.
+        step = self.state.next_step or self.state.step
+        self.pipeline.left.put(self.task_id, Tries(step, self.crashes))
+        self.stop()
 
     # ---- attempts
 
@@ -164,11 +173,27 @@ class Scan(Actor[Message]):
         """Whether it is an attempt at the present step; none is when the scan is over."""
         return self.first_attempt <= attempt <= self.attempt
 
+    def _begin(self) -> None:
+        step, crashes = self.state.next_step, self.crashes
+        if step is None or crashes < MOST:
+            self._enter(step)
+            return
+        log.error("scan %s: the process died %d times in step %s", self.task_id, crashes, step)
+        self.pool = self.pipeline.pools[step]
+        self._failed("step_crashed", f"{step}: the server died {crashes} times in this step")
+
     def _next_stage(self) -> None:
-        step = self.state.next_step
+        self.crashes, self.marked = 0, False
+        self._enter(self.state.next_step)
+
+    def _enter(self, step: str | None) -> None:
         self.pool = self.pipeline.pools[step] if step is not None else None
         self.tries = 0
         self.first_attempt = self.attempt + 1
+        self.mark = None
+        if step is not None and self.pool is not None and self.pool.stage.blocking:
+            tries = Tries(step, self.crashes + 1)
+            self.mark = Mark(self.pipeline.log, self.task_id, tries, done=self.marked)
         if step == "vision" and self.options.category is not None:
             self._completed(chosen(self.options.category))
         elif step is not None:
@@ -184,7 +209,7 @@ class Scan(Actor[Message]):
     def _hand_over(self) -> None:
         assert self.pool is not None
         given = StageInput(self.task_id, self.options, self.pixels, self.state.classification)
-        self.work = Work(given, self.attempt, self.ref)
+        self.work = Work(given, self.attempt, self.ref, self.mark)
         self.worker, outcome = self.pool.tell(self.work)
         if self.worker is not None:
             self.watch(self.worker)
@@ -238,15 +263,16 @@ class Scan(Actor[Message]):
         self._next_stage()  # there is none: late results are nobody's
 
     def _grant(self, reward: Mapping[str, Any]) -> Write:
-        row = (self.task_id, reward["points"], reward["character"]["id"], self.pipeline.now_ms())
+        at_ms = self.pipeline.log.now_ms()
+        row = (self.task_id, reward["points"], reward["character"]["id"], at_ms)
         return Write(ADD_REWARD, row)
 
     def _say(
         self, step: str, status: str, progress: int, fields: Fields, writes: Sequence[Write] = ()
     ) -> None:
-        at_ms = self.pipeline.now_ms()
+        at_ms, wall_ms = self.pipeline.log.now_ms(), self.pipeline.wall_ms()
         seq = self.state.seq + 1
-        event = step_event(self.task_id, seq, step, status, progress, at_ms, **fields)
+        event = step_event(self.task_id, seq, step, status, progress, wall_ms, **fields)
         final = step == STEPS[-1] or status in ENDED
         draft = Draft(
             channel(self.task_id),
@@ -256,11 +282,12 @@ class Scan(Actor[Message]):
             final=final,
         )
         if final:
-            finish = Write(FINISH_SCAN, (self.task_id,))
+            finish = Write(FINISH_SCAN, (self.task_id, at_ms))
             writes = [*writes, finish]
         self.pipeline.log.append([draft], writes, self._stored, self.chain)
         self.state.apply(event)
 
     def _stored(self, events: Sequence[Event], error: StoreError | None) -> None:
+        self.pipeline.volume.add(events)
         if error is not None or any(event.final for event in events):
             self.ref.tell(Stored(error))

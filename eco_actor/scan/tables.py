@@ -1,29 +1,80 @@
-"""What scans keep beside their events: who is unfinished, pictures not yet seen, rewards given."""
+"""What scans keep beside their events: who is unfinished, at which step a process may have died,
+pictures not yet seen, rewards given, and which scans are gone.
+
+All times are those of `EventLog.now_ms`.
+"""
 
 from typing import Final
 
 from eco_actor.eventlog import Statement, Tables
 
-ADD_SCAN: Final = Statement("INSERT INTO scans (task_id, created_ms, options) VALUES ", "(?,?,?)")
+ADD_SCAN: Final = Statement(
+    "INSERT INTO scans (task_id, created_ms, options, keyed, step, tries) VALUES ", "(?,?,?,?,?,?)"
+)
 ADD_PICTURE: Final = Statement("INSERT INTO pictures (task_id, jpeg) VALUES ", "(?,?)")
 DROP_PICTURE: Final = Statement("DELETE FROM pictures WHERE task_id IN (", "?", ")")
 # The primary key is what grants a reward once, whatever happens in between.
 ADD_REWARD: Final = Statement(
     "INSERT OR IGNORE INTO rewards (task_id, points, character, at_ms) VALUES ", "(?,?,?,?)"
 )
-FINISH_SCAN: Final = Statement("UPDATE scans SET finished = 1 WHERE task_id IN (", "?", ")")
+MARK_TRY: Final = Statement(
+    "UPDATE scans SET step = mark.column2, tries = mark.column3 FROM (VALUES ",
+    "(?,?,?)",
+    ") AS mark WHERE scans.task_id = mark.column1",
+)
+# Another statement, because it may come with the mark that it takes back, and runs behind it.
+UNDO_TRY: Final = Statement(
+    "UPDATE scans SET step = undone.column2, tries = undone.column3 FROM (VALUES ",
+    "(?,?,?)",
+    ") AS undone WHERE scans.task_id = undone.column1",
+)
+FINISH_SCAN: Final = Statement(
+    "UPDATE scans SET finished = 1, ended_ms = ended.column2 FROM (VALUES ",
+    "(?,?)",
+    ") AS ended WHERE scans.task_id = ended.column1",
+)
+DROP_SCAN: Final = Statement("DELETE FROM scans WHERE task_id IN (", "?", ")")
+DROP_REWARD: Final = Statement("DELETE FROM rewards WHERE task_id IN (", "?", ")")
+ADD_GONE: Final = Statement("INSERT OR REPLACE INTO gone (task_id, at_ms) VALUES ", "(?,?)")
+DROP_GONE: Final = Statement("DELETE FROM gone WHERE task_id IN (", "?", ")")
 
 TABLES: Final = Tables(
-    schema=(
-        "CREATE TABLE IF NOT EXISTS scans (task_id TEXT PRIMARY KEY, created_ms INTEGER NOT NULL,"
-        " options BLOB NOT NULL, finished INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
-        "CREATE INDEX IF NOT EXISTS scans_unfinished ON scans (task_id) WHERE finished = 0",
-        "CREATE TABLE IF NOT EXISTS pictures (task_id TEXT PRIMARY KEY, jpeg BLOB NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS rewards (task_id TEXT PRIMARY KEY, points INTEGER NOT NULL,"
-        " character TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID",
+    name="scan",
+    migrations=(
+        (
+            "CREATE TABLE IF NOT EXISTS scans (task_id TEXT PRIMARY KEY,"
+            " created_ms INTEGER NOT NULL, options BLOB NOT NULL,"
+            " finished INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID",
+            "CREATE INDEX IF NOT EXISTS scans_unfinished ON scans (task_id) WHERE finished = 0",
+            "CREATE TABLE IF NOT EXISTS pictures (task_id TEXT PRIMARY KEY, jpeg BLOB NOT NULL)",
+            "CREATE TABLE IF NOT EXISTS rewards (task_id TEXT PRIMARY KEY, points INTEGER NOT NULL,"
+            " character TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID",
+        ),
+        (
+            # how many tries at which step have begun, and are not known to have ended
+            "ALTER TABLE scans ADD COLUMN step TEXT",
+            "ALTER TABLE scans ADD COLUMN tries INTEGER NOT NULL DEFAULT 0",
+            # whether it came with an Idempotency-Key
+            "ALTER TABLE scans ADD COLUMN keyed INTEGER NOT NULL DEFAULT 0",
+            # NULL in those that ended before this version
+            "ALTER TABLE scans ADD COLUMN ended_ms INTEGER",
+            "CREATE TABLE gone (task_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID",
+        ),
     ),
     # A thing is added before it is dropped or changed: groups of a batch run in this order.
-    statements=(ADD_SCAN, ADD_PICTURE, DROP_PICTURE, ADD_REWARD, FINISH_SCAN),
+    statements=(
+        ADD_SCAN,
+        ADD_PICTURE,
+        DROP_PICTURE,
+        ADD_REWARD,
+        MARK_TRY,
+        UNDO_TRY,
+        FINISH_SCAN,
+        DROP_SCAN,
+        DROP_REWARD,
+        ADD_GONE,
+        DROP_GONE,
+    ),
 )
 
 UNFINISHED: Final = (
@@ -32,5 +83,25 @@ UNFINISHED: Final = (
 """Oldest first, since task ids are in the order of time; behind the one given, so many."""
 
 UNFINISHED_SCAN: Final = (
-    "SELECT options, jpeg FROM scans LEFT JOIN pictures USING (task_id) WHERE scans.task_id = ?"
+    "SELECT options, step, tries, jpeg FROM scans LEFT JOIN pictures USING (task_id)"
+    " WHERE scans.task_id = ?"
 )
+
+OLDEST: Final = (
+    "SELECT task_id, created_ms, finished, keyed, coalesce(ended_ms, created_ms),"
+    " (SELECT coalesce(sum(length(data)), 0) FROM events WHERE channel = 'scan:' || task_id)"
+    " FROM scans WHERE task_id > ? ORDER BY task_id LIMIT ?"
+)
+"""Scans as `retention.Row`, oldest first; behind the one given, so many."""
+
+VOLUME: Final = (
+    "SELECT count(DISTINCT channel), coalesce(sum(length(data)), 0) FROM events"
+    " WHERE channel >= 'scan:' AND channel < 'scan;' AND position <= ?"
+)
+"""How many scans there are, and the bytes of their events, up to a position: reads all of them."""
+
+GONE: Final = "SELECT 1 FROM gone WHERE task_id = ? AND at_ms >= ?"
+
+GONE_COUNT: Final = "SELECT count(*) FROM gone"
+
+OLDEST_GONE: Final = "SELECT task_id, at_ms FROM gone ORDER BY task_id LIMIT ?"

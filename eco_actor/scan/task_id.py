@@ -15,10 +15,11 @@ TASK_ID: Final = re.compile(r"[0-9a-f]{11}[A-Za-z0-9_-]{22}")
 
 
 class TaskIds:
-    """Makes ids of 33 URL-safe characters: milliseconds since 1970 in hex, then 128 random bits.
+    """Makes ids of 33 URL-safe characters: a time in milliseconds in hex, then 128 random bits.
 
-    The time comes first so that what is kept of scans of one moment lies side by side on the disk:
-    a commit then rewrites a few pages instead of several for each scan.
+    Given the clock of the log, which never goes back, they are in the order of acceptance. The time
+    comes first so that what is kept of scans of one moment lies side by side on the disk: a commit
+    then rewrites a few pages instead of several for each scan.
     """
 
     def __init__(self) -> None:

@@ -4,9 +4,11 @@ import asyncio
 from typing import Any
 
 from eco_actor.eventlog import Event, EventLog
-from eco_actor.scan.scan import channel
+from eco_actor.scan.events import channel
 from eco_actor.scan.state import ScanState
+from eco_actor.scan.tables import GONE
 from eco_actor.scan.task_id import is_task_id
+from eco_actor.scan.volume import GONE_MS
 
 
 class Views:
@@ -26,6 +28,16 @@ class Views:
         if not is_task_id(task_id):
             return []
         return (await self._log.page([channel(task_id)], after=0)).events
+
+    async def gone(self, task_id: str) -> bool:
+        """Whether there was such a scan, and retention removed it in the last 30 days. StoreError.
+
+        To be asked where `events` has none.
+        """
+        if not is_task_id(task_id):
+            return False
+        since_ms = self._log.now_ms() - GONE_MS
+        return bool(await self._log.query(GONE, (task_id, since_ms)))
 
     async def state(self, task_id: str) -> ScanState | None:
         events = await self.events(task_id)

@@ -10,17 +10,22 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
+from eco_actor.eventlog import StoreError
 from eco_actor.runtime import Actor, ChildSpec, MailboxSpec, Outcome, Ref, Supervisor, child
 from eco_actor.scan.stages import Fields, Stage, StageInput
+from eco_actor.scan.tries import Mark
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
+    """`mark`: what has to be durable before the work begins."""
+
     given: StageInput
     attempt: int
     reply_to: Ref[Any]
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,14 @@ class Failed:
     error: Exception
 
 
+@dataclass(frozen=True, slots=True)
+class NotBegun:
+    """The work was not begun: the log could not take its mark."""
+
+    attempt: int
+    error: StoreError
+
+
 class Pool:
     """The workers of one stage. `tell` picks the one with the shortest queue.
 
@@ -50,6 +63,11 @@ class Pool:
 
     def join(self, worker: Ref[Work]) -> None:
         self._workers[worker] = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether what is handed over now begins at once, with nothing else under way."""
+        return not any(map(_busyness, self._workers))
 
     def tell(self, work: Work) -> tuple[Ref[Work] | None, Outcome]:
         """Hand *work* to a worker: who got it, or None with `FULL` or `DEAD`."""
@@ -97,8 +115,18 @@ class BlockingWorker(_Worker):
         self.threads = threads
 
     async def handle(self, message: Work) -> None:
+        # The scan it was at before has its turn first: then what both write shares a transaction.
+        await asyncio.sleep(0)
         if not message.reply_to.alive:  # cancelled, or answered by another attempt
             return
+        if message.mark is not None:
+            try:
+                await message.mark()
+            except StoreError as error:
+                message.reply_to.tell(NotBegun(message.attempt, error))
+                return
+            if not message.reply_to.alive:
+                return
         loop = asyncio.get_running_loop()
         reply = await loop.run_in_executor(self.threads, _run, self.pool.stage, message)
         message.reply_to.tell(reply)

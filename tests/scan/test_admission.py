@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from eco_actor.eventlog import Draft, StoreError
+from eco_actor.eventlog import Draft, Statement, StoreError, Write
 from eco_actor.runtime.testing import run_virtual
 from eco_actor.scan.admission import Busy
 from eco_actor.scan.options import Options
@@ -31,7 +31,7 @@ def test_an_accepted_scan_is_durable_and_under_way() -> None:
             options = Options(lang="en", tags=("soiled",))
             task_id = await world.admission.submit(b"jpeg", options)
             assert [event["seq"] for event in world.told(task_id)] == [1]
-            assert world.store.rows(ADD_SCAN) == [(task_id, NOW, options.pack())]
+            assert world.store.rows(ADD_SCAN) == [(task_id, NOW, options.pack(), 0, None, 0)]
             assert world.store.rows(ADD_PICTURE) == [(task_id, b"jpeg")]
             assert world.admission.running(task_id)
             await asyncio.sleep(0)
@@ -51,6 +51,46 @@ def test_a_scan_of_a_category_keeps_no_picture() -> None:
             assert len(world.store.rows(ADD_SCAN)) == 1
             await asyncio.sleep(1)
             assert not world.admission.running(task_id)
+
+    run_virtual(main())
+
+
+def test_what_comes_with_an_acceptance_is_written_with_it() -> None:
+    """Rows for its task id, in the same transaction; a keyed scan is known as one."""
+    options = Options(category="glass")
+    row = Statement("INSERT INTO mine VALUES ", "(?)")
+
+    async def main() -> None:
+        async with World(FakeStore(delay=1)).running() as world:
+            ids: list[str] = []
+
+            def rows(task_id: str) -> list[Write]:
+                ids.append(task_id)
+                return [Write(row, (task_id,))]
+
+            asking = asyncio.ensure_future(world.admission.submit(None, options, rows, keyed=True))
+            await asyncio.sleep(0.5)
+            assert world.store.depth == 1
+            assert await asking == ids[0]
+            assert world.store.rows(row) == [(ids[0],)]
+            assert [(each[0], each[3]) for each in world.store.rows(ADD_SCAN)] == [(ids[0], 1)]
+
+    run_virtual(main())
+
+
+def test_rows_that_cannot_be_made_leave_no_scan() -> None:
+    """Whatever they raise is the caller's, and the place is free again."""
+
+    def rows(task_id: str) -> list[Write]:
+        raise LookupError(task_id)
+
+    async def main() -> None:
+        async with World(max_scans=1).running() as world:
+            with pytest.raises(LookupError):
+                await world.admission.submit(None, Options(category="glass"), rows)
+            await asyncio.sleep(1)
+            assert world.store.events == []
+            assert world.admission.has_room()
 
     run_virtual(main())
 

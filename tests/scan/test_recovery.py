@@ -1,37 +1,17 @@
 """What an earlier process left unfinished goes on at its next step, on a real store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from eco_actor.eventlog import Draft, Durability, EventLog, SqliteStore, Write
-from eco_actor.runtime import DynamicSupervisor, Strategy, Supervisor, System, child
+from eco_actor.eventlog import Durability, EventLog, Write
 from eco_actor.scan import recovery
-from eco_actor.scan.admission import Admission
 from eco_actor.scan.options import Options
-from eco_actor.scan.picture import BadPicture, Picture
-from eco_actor.scan.recovery import Recovery
-from eco_actor.scan.scan import Pipeline, channel
-from eco_actor.scan.stages import Fields, Stage, StageInput
-from eco_actor.scan.tables import (
-    ADD_PICTURE,
-    ADD_REWARD,
-    ADD_SCAN,
-    DROP_PICTURE,
-    FINISH_SCAN,
-    TABLES,
-)
-from eco_actor.scan.task_id import TaskIds
-from eco_actor.scan.views import Views
-from eco_actor.scan.workers import Pool, pool_spec
-from tests.fakes import InlineExecutor
-from tests.scan_world import FIELDS, NOW, PIXELS, PROGRESS, fake_stage, story
-
-STEPS = [(step, "completed") for step in PROGRESS]
-GOOD = [("vision", "processing"), *STEPS]
+from eco_actor.scan.tables import ADD_REWARD, DROP_PICTURE
+from tests.scan.rig import GOOD, STEPS, Rig, leave, open_log
+from tests.scan_world import NOW, PROGRESS
 
 
 @pytest.fixture(autouse=True)
@@ -43,111 +23,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(params=[Durability.FULL, Durability.OFF], ids=lambda d: d.value)
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EventLog]:
     on_disk = request.param is Durability.FULL
-    made = EventLog(SqliteStore(tmp_path / "log.db" if on_disk else None, request.param, [TABLES]))
+    made = open_log(tmp_path / "log.db" if on_disk else None, request.param)
     await made.open()
     yield made
     await made.close()
-
-
-async def leave(
-    log: EventLog, *parts: tuple[str, str], picture: bytes | None = b"jpeg", number: int = 0
-) -> str:
-    """Write what a process would have left of a scan after *parts*; returns its id."""
-    task_id = TaskIds().make(NOW + number)
-    options = Options() if picture else Options(category="glass")
-    events = story(*parts, task_id=task_id)
-    drafts = [
-        Draft(channel(task_id), event, NOW, opens=n == 0, final=n == 4 or event["status"] in OVER)
-        for n, event in enumerate(events)
-    ]
-    writes = [Write(ADD_SCAN, (task_id, NOW, options.pack()))]
-    if picture and not parts:
-        writes.append(Write(ADD_PICTURE, (task_id, picture)))
-    if drafts[-1].final:
-        writes.append(Write(FINISH_SCAN, (task_id,)))
-    if ("reward", "completed") in parts:
-        writes.append(Write(ADD_REWARD, (task_id, 3, "iseul", NOW)))
-    await log.commit(drafts, writes)
-    return task_id
-
-
-OVER = ("failed", "cancelled")
-
-
-def look(given: StageInput) -> Fields:
-    if given.pixels is None:
-        raise RuntimeError("no picture")
-    return FIELDS["vision"]
-
-
-def decode(body: bytes) -> Picture:
-    if body == b"bad":
-        raise BadPicture("not a picture")
-    return Picture(PIXELS, body)
-
-
-class Rig:
-    """The work half of a server over *log*."""
-
-    def __init__(self, log: EventLog, max_scans: int = 8) -> None:
-        self.log = log
-        self.views = Views(log)
-        stages = [fake_stage(name, look if name == "vision" else None) for name in PROGRESS]
-        self.pools = {stage.name: Pool(self.counting(stage), 64) for stage in stages}
-        self.runs: list[tuple[str, str]] = []
-        self.threads = InlineExecutor()
-        self.decoded: list[bytes] = []
-        self.admission = Admission(
-            Pipeline(log, self.pools), self.scans, self.decode, self.threads, max_decodes=1
-        )
-        self.max_scans = max_scans
-        self.most = 0
-        self.system: System
-
-    def counting(self, stage: Stage) -> Stage:
-        def run(given: StageInput) -> Fields:
-            self.runs.append((given.task_id, stage.name))
-            self.most = max(self.most, len(self.scans() or ()))
-            return stage.run(given)
-
-        return Stage(stage.name, stage.progress, run, fallback=stage.fallback)
-
-    def decode(self, body: bytes) -> Picture:
-        self.decoded.append(body)
-        return decode(body)
-
-    def scans(self) -> DynamicSupervisor | None:
-        cell = self.system.find("/work/scans")
-        actor = cell.actor if cell is not None else None
-        return actor if isinstance(actor, DynamicSupervisor) else None
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator["Rig"]:
-        parts = [
-            child(
-                "pipeline", Supervisor, [pool_spec(p, self.threads) for p in self.pools.values()]
-            ),
-            child("scans", DynamicSupervisor, self.max_scans),
-            child("recovery", Recovery, self.log, self.admission, self.views),
-        ]
-        async with System(child("work", Supervisor, parts, Strategy.REST_FOR_ONE)) as self.system:
-            yield self
-
-    async def finished(self, ids: Iterable[str]) -> None:
-        """Wait until all of *ids* are over and no actor is left."""
-        async with asyncio.timeout(30):
-            for task_id in ids:
-                while not (await self.views.events(task_id))[-1].final:
-                    await self.log.commit([])
-            while self.scans():  # None while it restarts, false when there is no scan
-                await self.log.commit([])
-
-    async def steps(self, task_id: str) -> list[tuple[str, str]]:
-        """Step and status of each event in the store; seq is without hole or repeat."""
-        page = await self.log.store.page([channel(task_id)], 0, 100)
-        seqs = [event.data["seq"] for event in page.events]
-        assert seqs == list(range(1, len(seqs) + 1))
-        return [(event.data["step"], event.data["status"]) for event in page.events]
 
 
 async def test_scans_go_on_behind_whatever_step_they_had_done(log: EventLog) -> None:
@@ -254,11 +133,11 @@ async def test_a_restart_of_the_scans_brings_back_what_was_under_way(log: EventL
 async def test_a_process_that_goes_on_where_another_was_killed(tmp_path: Path) -> None:
     """Over a file: what the first left is finished by the second, with a new look at the disk."""
     path = tmp_path / "log.db"
-    first = EventLog(SqliteStore(path, Durability.NORMAL, [TABLES]))
+    first = open_log(path, Durability.NORMAL)
     await first.open()
     task_id = await leave(first, *STEPS[:1])
     await first.close()
-    second = EventLog(SqliteStore(path, Durability.NORMAL, [TABLES]))
+    second = open_log(path, Durability.NORMAL)
     await second.open()
     rig = Rig(second)
     async with rig.running():

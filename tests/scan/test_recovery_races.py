@@ -7,9 +7,9 @@ from typing import Any
 from eco_actor.eventlog import Draft
 from eco_actor.runtime import Restart, Supervisor, System, child
 from eco_actor.runtime.testing import run_virtual
+from eco_actor.scan.events import channel
 from eco_actor.scan.options import Options
 from eco_actor.scan.recovery import Recovery
-from eco_actor.scan.scan import channel
 from eco_actor.scan.stages import Fields, StageInput
 from eco_actor.scan.tables import UNFINISHED
 from eco_actor.scan.task_id import TaskIds
@@ -38,7 +38,7 @@ def recovering(world: World, *rows: tuple[Any, ...]) -> System:
     def answers(sql: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:
         if sql == UNFINISHED:
             return sorted((row[0],) for row in rows if row[0] > given[0])
-        return [row[1:] for row in rows if row[0] == given[0]]
+        return [(row[1], None, 0, row[2]) for row in rows if row[0] == given[0]]
 
     world.store.answers = answers
     actor = child(

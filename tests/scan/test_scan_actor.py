@@ -63,7 +63,7 @@ def test_a_good_scan_says_five_events() -> None:
     task_id = events[0]["task_id"]
     assert world.store.rows(ADD_REWARD) == [(task_id, 3, "iseul", NOW)]
     assert world.store.rows(DROP_PICTURE) == [(task_id,)]
-    assert world.store.rows(FINISH_SCAN) == [(task_id,)]
+    assert world.store.rows(FINISH_SCAN) == [(task_id, NOW)]
 
 
 def test_a_category_of_the_user_needs_no_vision() -> None:
@@ -92,7 +92,7 @@ def test_a_stage_that_raises_fails_the_scan(step: str) -> None:
     assert (last["seq"], last["step"], last["status"]) == (at + 1, step, "failed")
     assert last["error"] == {"code": "step_failed", "detail": "ValueError: cannot"}
     assert world.store.appended[-1].final
-    assert world.store.rows(FINISH_SCAN) == [(last["task_id"],)]
+    assert world.store.rows(FINISH_SCAN) == [(last["task_id"], NOW)]
     assert len(world.seen[step]) == 1
 
 

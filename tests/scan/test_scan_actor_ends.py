@@ -14,7 +14,7 @@ from eco_actor.scan.tables import DROP_PICTURE, FINISH_SCAN
 from eco_actor.scan.task_id import actor_name
 from eco_actor.scan.workers import Done
 from tests.fakes import FakeStore
-from tests.scan_world import PROGRESS, World
+from tests.scan_world import NOW, PROGRESS, World
 
 GOOD = [("vision", "processing"), *((step, "completed") for step in PROGRESS)]
 
@@ -47,7 +47,7 @@ def test_a_cancelled_scan_says_so_and_is_over(step: str) -> None:
             assert steps(world.told(task_id)) == [*GOOD[:at], (step, "cancelled")]
             assert world.store.appended[-1].final
             assert (task_id,) in world.store.rows(DROP_PICTURE)
-            assert world.store.rows(FINISH_SCAN) == [(task_id,)]
+            assert world.store.rows(FINISH_SCAN) == [(task_id, NOW)]
             await asyncio.sleep(10)
             assert len(world.told(task_id)) == at + 1
             assert not world.admission.cancel(task_id)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eco_actor.scan.events import first_event, step_event
 from eco_actor.scan.options import Options
-from eco_actor.scan.scan import first_event, step_event
 from eco_actor.scan.state import ENDED, STEPS, ScanState
 from tests.scan_world import FIELDS, NOW, story
 
@@ -82,7 +82,7 @@ def test_the_time_of_an_event_is_exact_to_the_millisecond(at_ms: int) -> None:
 
 def test_the_first_event_opens_its_channel() -> None:
     """It says that vision has begun, and that nothing of this scan came before."""
-    draft = first_event("abc", NOW)
+    draft = first_event("abc", NOW, NOW)
     assert draft.channel == "scan:abc"
     assert (draft.opens, draft.terminal, draft.final) == (True, False, False)
     assert list(draft.data.items()) == [

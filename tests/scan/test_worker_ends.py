@@ -20,9 +20,9 @@ from eco_actor.runtime import (
     child,
 )
 from eco_actor.runtime.testing import run_virtual
+from eco_actor.scan.events import channel
 from eco_actor.scan.options import Options
 from eco_actor.scan.recovery import Recovery
-from eco_actor.scan.scan import channel
 from eco_actor.scan.stages import Fields, Stage, StageInput
 from eco_actor.scan.tables import UNFINISHED
 from eco_actor.scan.task_id import TaskIds
@@ -199,7 +199,7 @@ class Recovering(World):
     def _answers(self, sql: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:
         if sql == UNFINISHED:
             return sorted((row[0],) for row in self.rows if row[0] > given[0])
-        return [row[1:] for row in self.rows if row[0] == given[0]]
+        return [(row[1], None, 0, row[2]) for row in self.rows if row[0] == given[0]]
 
 
 @pytest.mark.parametrize("how", ["restart", "stop"])

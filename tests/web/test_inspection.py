@@ -110,7 +110,7 @@ async def test_what_an_actor_holds_is_told_as_text(operated: Operated) -> None:
         "path": RECOVERY, "kind": "Recovery", "state": "running", "incarnation": 1,
         "suspended": False, "trace": {"most": 0, "messages": []},
     }  # fmt: skip
-    assert told["attributes"].keys() == {"_log", "_admission", "_views"}
+    assert told["attributes"].keys() >= {"_log", "_admission", "_views", "_suspects"}
     for each in await operated.client.actors():
         held = (await operated.inspect(each["path"]))["attributes"]
         assert "_life" not in held
