@@ -2,7 +2,6 @@
 
 import asyncio
 import fcntl
-import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +41,7 @@ from eco_actor.scan.admission import Admission
 from eco_actor.scan.options import Options
 from eco_actor.scan.picture import BadPicture, Picture
 from eco_actor.scan.recovery import Recovery
+from eco_actor.scan.retention import ScanRetention
 from eco_actor.scan.rules import RuleBook
 from eco_actor.scan.scan import Pipeline
 from eco_actor.scan.stages import stages
@@ -49,8 +49,10 @@ from eco_actor.scan.state import ScanState
 from eco_actor.scan.tables import TABLES
 from eco_actor.scan.views import Views
 from eco_actor.scan.vision import Classifier
+from eco_actor.scan.volume import Keep, Volume
 from eco_actor.scan.workers import Pool, pool_spec
-from eco_actor.web.channels import ChannelRoutes, wall_ms
+from eco_actor.web.channels import ChannelRoutes
+from eco_actor.web.classify import ClassifyRoute
 from eco_actor.web.door import Opener
 from eco_actor.web.drain import Drain, Drained, DrainRoutes
 from eco_actor.web.idempotency import TABLES as ANSWERS
@@ -75,9 +77,6 @@ ROOT: Final = "eco"
 THREADS: Final = "eco-work"
 """What the names of the threads begin with in which pictures are decoded and stages block."""
 
-STUCK_S: Final = 1.0
-"""Seconds after which a thread that has not ended by itself counts as stuck."""
-
 
 class Eco:
     """The parts of one server and their tree. `running` starts it, with or without HTTP."""
@@ -96,20 +95,21 @@ class Eco:
             stage.name: Pool(stage, capacity=config.max_scans)
             for stage in stages(self.book, classifier, config.vision_workers)
         }
+        self.volume = Volume()
         self.admission = Admission(
-            Pipeline(self.log, self.pools),
+            Pipeline(self.log, self.pools, volume=self.volume),
             self._dynamic("work", "scans"),
             _decoder(classifier),
             self.threads,
             config.max_decodes,
         )
         self.drained = Drained()
-        self.idempotency = Idempotency(self.log, wall_ms)
+        self.idempotency = Idempotency(self.log, self.log.now_ms)
         self.has_vision = classifier is not None
         self.actors = LiveChannel(CHANNEL, self.log)
         self._connections = self._dynamic("work", "connections")
         self.gate = Gate(config.connect_rate, config.connect_burst, config.connect_burst // 10)
-        self.delivery = _delivery(self.log, self.actors, self.gate)
+        self.delivery = _delivery(self.log, self.actors, self.gate, self.views)
         self.publisher = Publisher(self.log, self.delivery.directory, self.delivery.traffic)
         self._begun = time.monotonic()
         self._system: System | None = None
@@ -127,7 +127,8 @@ class Eco:
             child("scans", DynamicSupervisor, config.max_scans),
             child("recovery", Recovery, self.log, self.admission, self.views),
             child("liveness", Liveness, self.delivery.wheel),
-            child("retention", Retention, self.log, wall_ms),
+            child("retention", Retention, self.log, self.log.now_ms),
+            child("scan-retention", ScanRetention, self.log, self.volume, _keep(config)),
             # Last: nobody is restarted because of it.
             child("observer", Observer, self.actors, self._vitals),
             child("drain", Drain, self.drained, self.gate, Streams(self._connections, self.gate)),
@@ -171,13 +172,6 @@ class Eco:
         if self._system is not None:
             self._system.end(NORMAL)
 
-    def has_stuck_threads(self) -> bool:
-        """Whether a stage is still at it in a thread, a moment after everything was stopped."""
-        busy = [each for each in threading.enumerate() if each.name.startswith(THREADS)]
-        for thread in busy:
-            thread.join(STUCK_S / len(busy))
-        return any(thread.is_alive() for thread in busy)
-
     async def scan(self, picture: bytes, *, lang: str = "ko") -> ScanState:
         """Scan one picture and wait for its answer. Busy, BadPicture, StoreError."""
         task_id = await self.admission.submit(picture, Options(lang=lang))
@@ -194,10 +188,11 @@ class Eco:
 
     def _routes(self, app: web.Application) -> Opener:
         self.trust.add_to(app)
-        ScanRoutes(
+        ScanRoutes(self.admission, self.views, self.book).add_to(app)
+        ClassifyRoute(
             self.admission,
             self.views,
-            self.book,
+            self.idempotency,
             vision=self.has_vision,
             sync_wait_s=self.config.sync_wait_s,
         ).add_to(app)
@@ -247,10 +242,15 @@ class Eco:
         return find
 
 
-def _delivery(log: EventLog, actors: LiveChannel, gate: Gate) -> Delivery:
+def _delivery(log: EventLog, actors: LiveChannel, gate: Gate, views: Views) -> Delivery:
     traffic = Traffic()
-    directory = Directory(log, {actors.name: actors})
+    directory = Directory(log, {actors.name: actors}, views.gone)
     return Delivery(log, directory, Fanout(log, traffic), Wheel(), traffic, gate)
+
+
+def _keep(config: Config) -> Keep:
+    age_ms = int(config.keep_scan_hours * 3_600_000)
+    return Keep(config.keep_scans, config.keep_scan_mib << 20, age_ms)
 
 
 def _store(config: Config) -> SqliteStore:

@@ -8,7 +8,8 @@ problems        errors as RFC 9457 answers
 trust           who may call at all: Host, Origin, CORS
 operator        who may kill and publish: login and guard; operator_token: the file it is in
 requests        what clients send, checked; bodies: small JSON bodies
-scans           /scan/classify, snapshot, result
+classify        /scan/classify
+scans           snapshot, result, cancel, categories
 streams         /scan/{task_id}/stream, /stream, /ws
 polls           /scan/{task_id}/events, /channels/{channel}/events
 channels        publishing; accepted: its answer; idempotency: the same answer again

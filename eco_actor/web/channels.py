@@ -1,7 +1,6 @@
 """`POST /channels/{channel}/events`: publishing, for the operator alone."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -11,11 +10,11 @@ from aiohttp import web
 from eco_actor.delivery.directory import Directory
 from eco_actor.delivery.publisher import MAX_DEPTH, MAX_EVENT, MAX_KEY, too_deep
 from eco_actor.delivery.traffic import Traffic
-from eco_actor.eventlog import Draft, Event, EventLog, StoreError
+from eco_actor.eventlog import Cursor, Draft, Event, EventLog, StoreError
 from eco_actor.web.accepted import Accepted
-from eco_actor.web.idempotency import HEADER, Claim, Idempotency, Stored, fingerprint, key_asked
+from eco_actor.web.idempotency import HEADER, Claim, Idempotency, fingerprint, key_asked
 from eco_actor.web.operator import Operator
-from eco_actor.web.problems import Problem
+from eco_actor.web.problems import NO_STORE, Problem
 from eco_actor.web.requests import UPLOAD_S, plain_body
 
 SCOPE: Final = "publish"
@@ -39,10 +38,6 @@ COMMON: Final = {"": Asked(), "transient=1": Asked(transient=True), "transient=0
 """Queries that need no parsing."""
 
 
-def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class ChannelRoutes:
     """Publishing to the channels of *directory*."""
 
@@ -53,14 +48,14 @@ class ChannelRoutes:
         operator: Operator,
         idempotency: Idempotency,
         traffic: Traffic,
-        now_ms: Callable[[], int] = wall_ms,
+        now_ms: Callable[[], int] | None = None,
     ) -> None:
         self._log = log
         self._directory = directory
         self._operator = operator
         self._idempotency = idempotency
         self._traffic = traffic
-        self._now_ms = now_ms
+        self._now_ms = now_ms or log.now_ms
 
     def add_to(self, app: web.Application) -> None:
         publish = self._operator.only(self.publish)
@@ -85,71 +80,54 @@ class ChannelRoutes:
             return Accepted(NOT_LOGGED)
         (event,) = await self._log.commit((draft,))
         self._traffic.published_durable += 1
-        return Accepted(_told(event))
+        return Accepted(_told(event.cursor))
 
     async def _publish_once(self, request: web.Request, draft: Draft) -> web.Response:
-        """Publish, unless a request with this key did so before; then its answer."""
+        """Publish, unless a request with this key did so before; then its answer.
+
+        What is noted with the key is the epoch, to go with the position, or the whole answer.
+        """
         key = key_asked(request)
         assert key is not None
         mine = _canonical([draft.channel, draft.key, draft.transient, draft.data])
         claim = await self._idempotency.claim(SCOPE, key, fingerprint([mine]))
-        if claim.begun is not None:
-            await self._complete(claim, draft)
-        elif claim.answer is None:
-            await self._accept(claim, draft)
-        assert claim.answer is not None
-        return claim.answer.response()
+        note, position = claim.note, claim.position
+        if note is None:
+            note = NOT_LOGGED if draft.transient else self._log.cursor(0).epoch.encode()
+            position = await self._accept(claim, draft, note)
+        if position is not None:
+            note = _told(Cursor(note.decode(), position))
+        return web.Response(
+            body=note, status=202, content_type="application/json", headers=NO_STORE
+        )
 
-    async def _accept(self, claim: Claim, draft: Draft) -> None:
-        """Append the event with the row of its key; the claim knows the answer then. StoreError."""
-        settled: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
+    async def _accept(self, claim: Claim, draft: Draft, note: bytes) -> int | None:
+        """The position of the event, appended with the row of its key. StoreError: neither was."""
+        accepted: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
         def done(events: Sequence[Event], error: StoreError | None) -> None:
             # Here, and not behind the future: the request may have been given up.
-            if error is not None:
-                claim.release()
-            elif draft.transient:
-                self._traffic.published_transient += 1
-                claim.settle(Stored(202, NOT_LOGGED), written=True)
+            claim.release()
+            if error is None:
+                self._traffic.published_transient += draft.transient
+                self._traffic.published_durable += not draft.transient
+            if accepted.done():
+                return
+            if error is None:
+                accepted.set_result(None if draft.transient else events[0].position)
             else:
-                self._traffic.published_durable += 1
-                claim.settle(Stored(202, _told(events[0])))
-            if not settled.done():
-                settled.set_result(error)
+                accepted.set_exception(error)
 
-        body = NOT_LOGGED if draft.transient else None
         try:
-            self._log.append([draft], claim.rows(draft.at_ms, self._log.head, 202, body), done)
+            self._log.append([draft], claim.rows(note), done)
         except BaseException:
             claim.release()
             raise
-        error = await settled
-        if error is not None:
-            raise error
-
-    async def _complete(self, claim: Claim, draft: Draft) -> None:
-        """A crash came between the event and the note of its cursor: look for it. StoreError."""
-        begun = claim.begun
-        assert begun is not None
-        try:
-            cursor = self._log.cursor(begun.head)  # it was trimmed meanwhile, if it is not found
-            position, more = begun.head, True
-            while more:
-                page = await self._log.page([draft.channel], position)
-                for event in page.events:
-                    if event.at_ms == begun.at_ms and event.data == draft.data and event.cursor:
-                        cursor, more = event.cursor, False
-                        break
-                more = more and page.upto > position and bool(page.events)
-                position = page.upto
-        except BaseException:
-            claim.release()
-            raise
-        claim.settle(Stored(begun.status, b'{"cursor":"%s"}' % str(cursor).encode()))
+        return await accepted
 
 
-def _told(event: Event) -> bytes:
-    return b'{"cursor":"%s"}' % str(event.cursor).encode()
+def _told(cursor: Cursor | None) -> bytes:
+    return b'{"cursor":"%s"}' % str(cursor).encode()
 
 
 def _asked(request: web.Request) -> Asked:

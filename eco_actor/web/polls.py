@@ -25,7 +25,7 @@ from eco_actor.delivery.poll import (
 from eco_actor.delivery.rule import Refused, Rule, rule_asked
 from eco_actor.delivery.traffic import BUSY, COMPLETE, ERROR, GOING_AWAY, GONE, Traffic
 from eco_actor.eventlog import Event, EventLog, Resume
-from eco_actor.scan.scan import channel as channel_of
+from eco_actor.scan.events import channel as channel_of
 from eco_actor.web.problems import NO_STORE, Problem
 from eco_actor.web.scans import TASK, unknown_task
 
@@ -90,6 +90,8 @@ class PollRoutes:
         try:
             found = await self._directory.place(channel_of(task_id), asked.after)
         except Refused as refused:  # what is no name of a channel is no scan, either
+            if refused.code == "gone":
+                raise
             raise unknown_task(task_id) from refused
         return await self._answer(found, asked, POLL_SCAN)
 

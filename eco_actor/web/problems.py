@@ -24,6 +24,7 @@ REFUSED: Final = {
     "unknown_channel": 404,
     "not_publishable": 403,
     "slow_consumer": 409,
+    "gone": 410,
 }
 """Statuses of what the delivery refuses; all else is a bad option, 422."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -13,6 +14,7 @@ from eco_actor.scan.admission import Busy
 from eco_actor.scan.categories import CATEGORIES
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import LANGUAGES
+from eco_actor.web.idempotency import fingerprint
 from eco_actor.web.problems import Problem
 
 MAX_BODY: Final = 8 * 2**20
@@ -20,10 +22,13 @@ SMALL_BODY: Final = 64 * 1024
 UPLOAD_S: Final = 30.0
 """How long a body may take to arrive."""
 
+PIECE: Final = 256 * 1024
+"""Bytes of a picture that are hashed in one turn of the loop."""
+
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 
 
-class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
     """The options of `POST /scan/classify`, from the query or the JSON body."""
 
     realtime: bool = True
@@ -32,11 +37,40 @@ class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     user_input: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
 
 
+_canonical: Final = msgspec.json.Encoder(order="sorted").encode
+
+
 @dataclass(frozen=True, slots=True)
 class ScanRequest:
+    """`asked` is what `options` and `realtime` were made of; `picture` is as it was sent."""
+
+    asked: ScanOptions
     options: Options
-    realtime: bool
-    body: bytes | None  # of the picture, when it has to be looked at
+    picture: bytes | None
+
+    @property
+    def realtime(self) -> bool:
+        return self.asked.realtime
+
+    @property
+    def body(self) -> bytes | None:
+        """Of the picture, when it has to be looked at."""
+        return self.picture if self.options.category is None else None
+
+    async def fingerprint(self) -> bytes:
+        """Equal for the same options, however they were given, with the bytes of the same picture.
+
+        An option that says what is so without it is as good as none, also one that there was not
+        when the request came first.
+        """
+        parts = [_canonical(self.asked)]
+        if self.picture is not None:
+            digest = hashlib.blake2b(digest_size=32)
+            for start in range(0, len(self.picture), PIECE):
+                digest.update(memoryview(self.picture)[start : start + PIECE])
+                await asyncio.sleep(0)  # the others have their turns
+            parts.append(digest.digest())
+        return fingerprint(parts)
 
 
 class Uploads:
@@ -77,8 +111,7 @@ async def read_scan_request(request: web.Request) -> ScanRequest:
     else:
         known = ", ".join(sorted(IMAGE_TYPES))
         raise Problem(415, "unsupported_media_type", f"{kind} is none of {known}, application/json")
-    options = _checked(asked)
-    return ScanRequest(options, asked.realtime, picture if options.category is None else None)
+    return ScanRequest(asked, _checked(asked), picture)
 
 
 def plain_body(request: web.Request) -> None:

@@ -1,87 +1,46 @@
-"""`/scan/classify`, `/scan/{task_id}` and `/scan/{task_id}/result`."""
+"""`/scan/{task_id}`, `/scan/{task_id}/result` and `/scan/categories`."""
 
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
-from eco_actor.scan.admission import Admission, Busy
+from eco_actor.scan.admission import Admission
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import LANGUAGES, RuleBook
-from eco_actor.scan.state import ScanState
 from eco_actor.scan.views import Views
-from eco_actor.web.problems import RETRY_AFTER_S, Problem, json_response, problem_response
-from eco_actor.web.requests import Uploads, read_scan_request
+from eco_actor.web.classify import outcome
+from eco_actor.web.problems import Problem, json_response
 
 TASK: Final = "{task_id:(?!classify$|categories$)[^/]+}"
 """The place of a task id in a path."""
 
 
 class ScanRoutes:
-    """`sync_wait_s`: how long a POST with realtime=false waits before it answers 202 after all."""
+    """What has become of scans, and what they may be of."""
 
-    def __init__(
-        self,
-        admission: Admission,
-        views: Views,
-        book: RuleBook,
-        *,
-        vision: bool,
-        sync_wait_s: float,
-    ) -> None:
+    def __init__(self, admission: Admission, views: Views, book: RuleBook) -> None:
         self._admission = admission
         self._views = views
         self._book = book
-        self._uploads = Uploads()
-        self._vision = vision
-        self._sync_wait_s = sync_wait_s
 
     def add_to(self, app: web.Application) -> None:
-        app.router.add_post("/scan/classify", self.classify)
         app.router.add_get("/scan/categories", self.categories)
         app.router.add_get(f"/scan/{TASK}", self.snapshot)
         app.router.add_delete(f"/scan/{TASK}", self.cancel)
         app.router.add_get(f"/scan/{TASK}/result", self.result)
-        app.on_shutdown.append(self._release)
-
-    async def _release(self, app: web.Application) -> None:
-        self._views.release()
-
-    async def classify(self, request: web.Request) -> web.Response:
-        if not self._admission.has_room():
-            raise Busy("as many scans as this server takes are under way")
-        with self._uploads.admit(request.content_length):
-            asked = await read_scan_request(request)
-        if asked.body is not None and not self._vision:
-            raise Problem(
-                422, "vision_off", "this server does not look at pictures: send a category"
-            )
-        task_id = await self._admission.submit(asked.body, asked.options)
-        if not asked.realtime:
-            state = await self._views.wait_answer(task_id, self._sync_wait_s)
-            if state is not None:
-                return _outcome(task_id, state)
-        url = f"/scan/{task_id}"
-        answer = {
-            "task_id": task_id,
-            "status": "processing",
-            "stream_url": f"{url}/stream",
-            "events_url": f"{url}/events",
-            "result_url": f"{url}/result",
-        }
-        return json_response(answer, 202, {"Location": answer["result_url"]})
 
     async def snapshot(self, request: web.Request) -> web.Response:
         task_id = request.match_info["task_id"]
         snapshot = await self._views.snapshot(task_id)
         if snapshot is None:
-            raise unknown_task(task_id)
+            raise await self._missing(task_id)
         return json_response(snapshot)
 
     async def cancel(self, request: web.Request) -> web.Response:
         task_id = request.match_info["task_id"]
         snapshot = await self._views.snapshot(task_id)
         if snapshot is None:
-            raise unknown_task(task_id)
+            raise await self._missing(task_id)
         if snapshot["status"] != "processing" or not self._admission.cancel(task_id):
             raise Problem(409, "too_late", "the scan is over, or its answer is out")
         return json_response({"task_id": task_id, "status": "cancelled"}, 202)
@@ -97,22 +56,14 @@ class ScanRoutes:
         task_id = request.match_info["task_id"]
         state = await self._views.state(task_id)
         if state is None:
-            raise unknown_task(task_id)
-        return _outcome(task_id, state)
+            raise await self._missing(task_id)
+        return outcome(task_id, state)
 
-
-def _outcome(task_id: str, state: ScanState) -> web.Response:
-    """200 with the result, 202 while there is none, 409 when there will be none."""
-    match state.status:
-        case "completed":
-            return json_response(state.result)
-        case "processing":
-            told: dict[str, Any] = {"task_id": task_id, "status": state.status}
-            told |= {"step": state.step, "progress": state.progress}
-            return json_response(told, 202, {"Retry-After": str(RETRY_AFTER_S)})
-        case _:
-            error = state.error or {"code": state.status, "detail": f"the scan was {state.status}"}
-            return problem_response(409, error["code"], error["detail"], task_id=task_id)
+    async def _missing(self, task_id: str) -> Problem:
+        """What is said of a scan of which the log has nothing. StoreError."""
+        if await self._views.gone(task_id):
+            return Problem(410, "gone", f"the scan {task_id!r} was removed: it is too old")
+        return unknown_task(task_id)
 
 
 def _preferred(accept_language: str) -> str:

@@ -62,6 +62,8 @@ class StreamRoutes:
         try:
             wanted = await self._wanted(ask)
         except Refused as refused:  # what is no name of a channel is no scan, either
+            if refused.code == "gone":
+                raise
             raise unknown_task(task_id) from refused
         return self._sse(request, ask, wanted, SSE_SCAN)
 

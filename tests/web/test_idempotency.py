@@ -20,7 +20,7 @@ async def keyed(here: Edge, key: str, data: object, query: str = "") -> Answer:
     return await here.publish(data, query, Idempotency_Key=key)
 
 
-def rows(data_dir: Path, sql: str = "SELECT key FROM answers ORDER BY key") -> list[Any]:
+def rows(data_dir: Path, sql: str = "SELECT key FROM keys ORDER BY key") -> list[Any]:
     """Rows of the store, read or written beside it."""
     with sqlite3.connect(data_dir / "log.db") as db:
         found = db.execute(sql).fetchall()
@@ -207,41 +207,45 @@ async def test_a_request_that_was_given_up_keeps_its_key(
         assert again.json() == {"cursor": str(event.cursor)}
 
 
-@pytest.mark.parametrize("trimmed", [False, True])
-async def test_a_crash_before_the_answer_was_noted_changes_nothing(
-    session: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trimmed: bool
+async def test_the_cursor_is_the_events_own(
+    session: aiohttp.ClientSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The event is found again, among others of the same data; its row is complete from then on."""
+    """Among others of the same data, written at once, and after they are gone from the log."""
     async with edge(session, tmp_path) as here:
         held = Held(here, monkeypatch)
-        before = asyncio.create_task(here.publish({"n": 1}))
-        await held.has(1)
-        here.now_ms += 1
-        keeps = asyncio.create_task(keyed(here, "k", {"n": 1}))
-        await held.has(2)
+        asking = [asyncio.create_task(here.publish({"n": 1}))]
+        asking += [asyncio.create_task(keyed(here, f"k{n}", {"n": 1})) for n in range(3)]
+        await held.has(4)
         held.let_go()
-        first = await keeps
-        await before
-        await here.publish({"n": 1})
-    rows(tmp_path, "UPDATE answers SET body = NULL")
-    if trimmed:
-        rows(tmp_path, "DELETE FROM events")
-    for _ in range(2):
-        async with edge(session, tmp_path) as here:
-            again = await keyed(here, "k", {"n": 1})
-            assert again.status == 202
-            assert trimmed or again.body == first.body
-            assert (await keyed(here, "k", {"n": 1})).body == again.body
-            check_problem(await keyed(here, "k", {"n": 2}), 422, "idempotency_key_reused")
-            assert len(await here.logged()) == (0 if trimmed else 3)
-    assert rows(tmp_path, "SELECT count(*) FROM answers WHERE body IS NULL") == [(0,)]
+        first = [await each for each in asking][1:]
+        events = (await here.log.page(["app:a"], 0)).events
+        known = {str(event.cursor) for event in events}
+        assert {each.json()["cursor"] for each in first} < known
+        assert len({each.body for each in first}) == 3
+    rows(tmp_path, "DELETE FROM events")
+    async with edge(session, tmp_path) as here:
+        again = [await keyed(here, f"k{number}", {"n": 1}) for number in range(3)]
+        assert [each.body for each in again] == [each.body for each in first]
+        assert await here.logged() == []
+
+
+async def test_the_cursor_stays_the_same_in_another_epoch(
+    session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Byte for byte: it names the same event there."""
+    async with edge(session, tmp_path) as here:
+        first = await keyed(here, "k", {"n": 1})
+    rows(tmp_path, "INSERT INTO opened (durability) VALUES ('normal')")
+    async with edge(session, tmp_path) as here:
+        assert len(here.log.store.epochs) == 2
+        assert (await keyed(here, "k", {"n": 1})).body == first.body
+        assert (await keyed(here, "l", {"n": 1})).body[:20] != first.body[:20]
 
 
 async def test_a_key_is_free_after_a_day(session: aiohttp.ClientSession, tmp_path: Path) -> None:
     """Not before, and its row is gone with the next that is written."""
     async with edge(session, tmp_path) as here:
         first = await keyed(here, "k", {"n": 1})
-        await here.log.commit([])  # the answer is in its row, and no longer in memory
         here.now_ms += KEPT_MS
         assert (await keyed(here, "k", {"n": 1})).body == first.body
         here.now_ms += 1
@@ -260,9 +264,9 @@ async def test_expired_rows_go_in_small_steps(
         rows(
             tmp_path,
             "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300)"
-            " INSERT INTO answers SELECT 'publish', 'k' || i, x'00', i, 0, 202, x'00' FROM n",
+            " INSERT INTO keys SELECT 'publish', 'k' || i, x'00', i, x'00', NULL FROM n",
         )
-        expired, left = "SELECT count(*) FROM answers WHERE at_ms < 1000", 300
+        expired, left = "SELECT count(*) FROM keys WHERE at_ms < 1000", 300
         while left:
             await keyed(here, f"new{left}", {})
             (now,) = rows(tmp_path, expired)[0]
