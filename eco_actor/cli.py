@@ -1,4 +1,4 @@
-"""`serve` and `scan` from the command line."""
+"""The command line: which command was meant, what it says, and its exit status."""
 
 import argparse
 import asyncio
@@ -9,14 +9,20 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import uvloop
 
+from eco_actor import upkeep
 from eco_actor.app import Eco, load_classifier, lock
-from eco_actor.config import LOG_LEVELS, Config, ConfigError
+from eco_actor.arguments import ON_OFF, parser
+from eco_actor.config import Config, ConfigError
+from eco_actor.doctor import examine, report
 from eco_actor.eventlog import Durability, StoreError
 from eco_actor.runtime import NORMAL, StartFailed, settle_memory
 from eco_actor.scan.model_cache import ModelUnavailable
@@ -28,82 +34,38 @@ log = logging.getLogger(__name__)
 SWITCH_INTERVAL_S: Final = 0.0005
 """A busy loop starves the writer thread of the interpreter lock at the default of 5 ms."""
 
-ON_OFF: Final = {"on": True, "off": False}
+STUCK_S: Final = 1.0
+"""Seconds after which a thread that has not ended by itself counts as stuck."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. 2: the settings cannot be; 1: it failed."""
-    parser = _parser()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, "serve")
-    given = parser.parse_args(words)
-    try:
-        status: int = given.run(given)
-    except (ConfigError, ModelUnavailable) as error:
-        print(f"eco_actor: {error}", file=sys.stderr)
-        return 2
-    except (StartFailed, StoreError) as error:
-        print(f"eco_actor: could not start: {error}", file=sys.stderr)
-        return 1
+    given = parser().parse_args(words)
+    before = threading.enumerate()
+    status = _status_of(lambda: COMMANDS[given.command](given))
+    _leave_stuck_threads(status, before)
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description="Scan-to-answer server for recycling kiosks. Without a command: serve.",
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve = commands.add_parser(
-        "serve",
-        help="serve the page and the API (the default)",
-        description="Serve the page and the API until SIGINT or SIGTERM. "
-        "Each option is also read from the environment: --data-dir from ECO_DATA_DIR, and so on. "
-        "ECO_OPERATOR_TOKEN, which is no option because other users see those, is the secret that "
-        "operator calls need; without it one is made, and kept in the data directory.",
-    )
-    serve.set_defaults(run=_serve)
-    serve.add_argument("--host", help="address to listen on (127.0.0.1)")
-    serve.add_argument("--port", type=int, help="port to listen on, 0 picks a free one (8080)")
-    serve.add_argument(
-        "--insecure",
-        action="store_true",
-        default=None,
-        help="allow an address that other machines can reach, without ECO_OPERATOR_TOKEN",
-    )
-    serve.add_argument(
-        "--allowed-host",
-        action="append",
-        metavar="NAME",
-        help="a further name that the server is called by, as behind a proxy; may be repeated",
-    )
-    serve.add_argument(
-        "--origin",
-        action="append",
-        metavar="URL",
-        help="another site whose pages may use the server: https://HOST[:PORT]; may be repeated",
-    )
-    serve.add_argument("--data-dir", type=Path, metavar="DIR", help="where scans are kept (data)")
-    serve.add_argument(
-        "--durability",
-        choices=[promise.value for promise in Durability],
-        help="what an answer promises: full, on disk (the default); normal, survives the process;"
-        " off, in memory",
-    )
-    serve.add_argument(
-        "--vision", choices=list(ON_OFF), help="off: only categories are accepted, no pictures (on)"
-    )
-    serve.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
-    scan = commands.add_parser(
-        "scan",
-        help="classify photographs on this machine, without a server",
-        description="Classify photographs through the same pipeline, in memory, without a server.",
-    )
-    scan.set_defaults(run=_scan)
-    scan.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
-    scan.add_argument("--lang", choices=["ko", "en"], default="ko", help="of the answer (ko)")
-    scan.add_argument("--json", action="store_true", help="one result a line, as the API gives it")
-    return parser
+def _status_of(command: Callable[[], int]) -> int:
+    """What *command* returns; when it raises, one line says why."""
+    try:
+        return command()
+    except (ConfigError, ModelUnavailable) as error:
+        print(f"eco_actor: {error}", file=sys.stderr)
+        return 2
+    except StartFailed as error:
+        print(f"eco_actor: could not start: {error}", file=sys.stderr)
+    except StoreError as error:
+        print(f"eco_actor: {error}", file=sys.stderr)
+    except BrokenPipeError:  # whoever read it has enough; the interpreter would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("eco_actor: interrupted", file=sys.stderr)
+    return 1
 
 
 def _allow_open_files() -> None:
@@ -115,20 +77,40 @@ def _allow_open_files() -> None:
 
 
 def _run(main: Callable[[], Awaitable[int]]) -> int:
+    """What *main* returns, run in a loop. A thread that hangs does not keep it."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     async def entry() -> int:
-        return await main()
+        loop = asyncio.get_running_loop()
+        threads = ThreadPoolExecutor(thread_name_prefix="eco-loop")
+        loop.set_default_executor(threads)
+        try:
+            return await main()
+        finally:
+            threads.shutdown(wait=False, cancel_futures=True)
+            # the end of the loop waits for those of its executor, however long that takes
+            loop.set_default_executor(ThreadPoolExecutor())
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(entry())
 
 
-# ---- serve
+def _leave_stuck_threads(status: int, before: Sequence[threading.Thread]) -> None:
+    """End the process here and now if its ordinary end would wait for a thread that hangs."""
+    until = time.monotonic() + STUCK_S
+    for thread in threading.enumerate():
+        if thread.daemon or thread in before:
+            continue
+        thread.join(max(0.0, until - time.monotonic()))
+        if thread.is_alive():
+            log.warning("thread %s is still busy, and left behind", thread.name)
+            logging.shutdown()
+            sys.stdout.flush()
+            os._exit(status)
 
 
-def _serve(given: argparse.Namespace) -> int:
-    config = Config.from_env(
+def _config(given: argparse.Namespace) -> Config:
+    return Config.from_env(
         host=given.host,
         port=given.port,
         insecure=given.insecure,
@@ -137,8 +119,15 @@ def _serve(given: argparse.Namespace) -> int:
         data_dir=given.data_dir,
         durability=Durability(given.durability) if given.durability else None,
         vision=ON_OFF[given.vision] if given.vision else None,
-        log_level=given.log_level,
+        log_level=getattr(given, "log_level", None),
     )
+
+
+# ---- serve
+
+
+def _serve(given: argparse.Namespace) -> int:
+    config = _config(given)
     logging.basicConfig(
         level=config.log_level.upper(),
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
@@ -147,13 +136,10 @@ def _serve(given: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         if config.durability is not Durability.OFF:
             stack.enter_context(lock(config.data_dir))
+            if (replaced := upkeep.finish_restore(config.data_dir)) is not None:
+                log.warning("a restore was cut short and is finished now; before: %s", replaced)
         eco = Eco(config, load_classifier(config))
-        status = _run(lambda: _serve_until_told(eco))
-        if eco.has_stuck_threads():
-            log.warning("a stage is still busy in its thread, which is left behind")
-            logging.shutdown()
-            os._exit(status)  # an ordinary exit would wait for it
-        return status
+        return _run(lambda: _serve_until_told(eco))
 
 
 async def _serve_until_told(eco: Eco) -> int:
@@ -205,3 +191,80 @@ def _sentence(photo: Path, state: ScanState) -> str:
     if seen["unsure"]:
         return f"{photo}: ? {said}"
     return f"{photo}: {seen['name']} ({seen['confidence']:.0%}): {said}"
+
+
+# ---- what is kept, and what works
+
+
+def _data_dir(given: argparse.Namespace) -> Path:
+    # not `from_env`: what else is in the environment must not keep anybody from a backup
+    return given.data_dir or Path(os.environ.get("ECO_DATA_DIR") or Config().data_dir)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    findings = examine(_config(given))
+    print(report(findings, as_json=given.json))
+    return int(any(each.failed for each in findings))
+
+
+@contextlib.contextmanager
+def _meter(what: str) -> Iterator[upkeep.Meter]:
+    meter = upkeep.Meter(what, sys.stderr)
+    try:
+        yield meter
+    finally:
+        meter.end()
+
+
+def _backup(given: argparse.Namespace) -> int:
+    with _meter("backup") as meter:
+        copied = upkeep.backup(_data_dir(given), given.file, meter, force=given.force)
+    print(f"{given.file}: {upkeep.summary(copied)}")
+    return 0
+
+
+def _stopped(data_dir: Path) -> IO[str]:
+    """The lock of the directory. StoreError while a server has it, ConfigError."""
+    try:
+        held: IO[str] = lock(data_dir)
+    except ConfigError as error:
+        if isinstance(error.__cause__, BlockingIOError):
+            raise StoreError(
+                f"data directory {data_dir} is in use: stop the server first"
+            ) from error
+        raise
+    if os.geteuid() == 0:  # it may be new, and whose server it is needs it, too
+        folder = data_dir.stat()
+        os.fchown(held.fileno(), folder.st_uid, folder.st_gid)
+    return held
+
+
+def _restore(given: argparse.Namespace) -> int:
+    data_dir = _data_dir(given)
+    if not given.file.exists():  # before a data directory is made for it
+        raise StoreError(f"{given.file}: there is no such file")
+    with _stopped(data_dir), _meter("restore") as meter:
+        restored = upkeep.restore(data_dir, given.file, meter)
+    print(f"{upkeep.database_in(data_dir)}: {upkeep.summary(restored.copied)}")
+    if restored.replaced is not None:
+        print(f"the database of before is {restored.replaced}: delete it once it is not needed")
+    return 0
+
+
+def _events(given: argparse.Namespace) -> int:
+    channel = upkeep.channel_of(given.name)
+
+    def note(text: str) -> None:
+        print(f"eco_actor: {text}", file=sys.stderr)
+
+    return int(upkeep.tell_events(_data_dir(given), channel, print, note) == 0)
+
+
+COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
+    "serve": _serve,
+    "scan": _scan,
+    "doctor": _doctor,
+    "backup": _backup,
+    "restore": _restore,
+    "events": _events,
+}

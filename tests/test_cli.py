@@ -48,7 +48,7 @@ def status_of(url: str) -> int:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--help"], ["serve", "scan"]),
+        (["--help"], ["serve", "scan", "doctor", "backup", "restore", "events"]),
         (["-h"], ["serve", "scan"]),
         (
             ["serve", "--help"],
@@ -56,6 +56,10 @@ def status_of(url: str) -> int:
              "--insecure", "--allowed-host", "--origin", "ECO_", "ECO_OPERATOR_TOKEN"],
         ),
         (["scan", "--help"], ["PHOTO", "--lang", "--json"]),
+        (["doctor", "--help"], ["--port", "--data-dir", "--durability", "--json", "ECO_"]),
+        (["backup", "--help"], ["FILE", "--data-dir", "--force"]),
+        (["restore", "--help"], ["FILE", "--data-dir", "stopped"]),
+        (["events", "--help"], ["TASK", "--data-dir", "app:"]),
     ],
 )  # fmt: skip
 def test_help_helps(words: list[str], told: list[str]) -> None:
@@ -74,6 +78,8 @@ def test_help_helps(words: list[str], told: list[str]) -> None:
         (["--nonsense"], "--nonsense"),
         (["frobnicate"], "frobnicate"),
         (["scan"], "PHOTO"),
+        (["backup"], "FILE"),
+        (["events"], "TASK"),
         (["serve", "--port", "http"], "--port"),
         (["serve", "--durability", "maybe"], "--durability"),
         (["scan", "--lang", "de", "x.jpg"], "--lang"),

@@ -35,7 +35,13 @@ LAYERS: Final[dict[str, tuple[set[str], set[str]]]] = {
         {"runtime", "eventlog", "scan", "delivery", "webhook", "web", "config"},
         {"aiohttp"},
     ),
-    "cli": ({"runtime", "eventlog", "scan", "config", "app"}, {"uvloop"}),
+    "upkeep": ({"eventlog"}, set()),
+    "arguments": ({"eventlog", "config"}, set()),
+    "doctor": ({"eventlog", "scan", "web", "config", "upkeep"}, {"aiohttp", "uvloop"}),
+    "cli": (
+        {"runtime", "eventlog", "scan", "config", "app", "upkeep", "arguments", "doctor"},
+        {"uvloop"},
+    ),
 }
 PART_OF_APP: Final = {"cli"}  # and run.py, which imports cli
 

@@ -1,0 +1,143 @@
+"""The commands and their options, as `--help` tells them."""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from eco_actor.config import LOG_LEVELS
+from eco_actor.eventlog import Durability
+
+ON_OFF: Final = {"on": True, "off": False}
+
+ENVIRONMENT: Final = (
+    "Each option is also read from the environment: --data-dir from ECO_DATA_DIR, and so on."
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Reads a command line into a namespace with a `command` and its options."""
+    made = argparse.ArgumentParser(
+        description="Scan-to-answer server for recycling kiosks. Without a command: serve.",
+        epilog="Exit status: 0; 1 when it failed; 2 when the settings cannot be.",
+    )
+    commands = made.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    _add_serve(commands)
+    _add_scan(commands)
+    _add_doctor(commands)
+    _add_backup(commands)
+    _add_restore(commands)
+    _add_events(commands)
+    return made
+
+
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve the page and the API (the default)",
+        description=f"Serve the page and the API until SIGINT or SIGTERM. {ENVIRONMENT} "
+        "ECO_OPERATOR_TOKEN, which is no option because other users see those, is the secret that "
+        "operator calls need; without it one is made, and kept in the data directory.",
+    )
+    _add_settings(serve)
+    serve.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    """What a server is told, and whoever looks where one is to run."""
+    command.add_argument("--host", help="address to listen on (127.0.0.1)")
+    command.add_argument("--port", type=int, help="port to listen on, 0 picks a free one (8080)")
+    command.add_argument(
+        "--insecure",
+        action="store_true",
+        default=None,
+        help="allow an address that other machines can reach, without ECO_OPERATOR_TOKEN",
+    )
+    command.add_argument(
+        "--allowed-host",
+        action="append",
+        metavar="NAME",
+        help="a further name that the server is called by, as behind a proxy; may be repeated",
+    )
+    command.add_argument(
+        "--origin",
+        action="append",
+        metavar="URL",
+        help="another site whose pages may use the server: https://HOST[:PORT]; may be repeated",
+    )
+    _add_data_dir(command)
+    command.add_argument(
+        "--durability",
+        choices=[promise.value for promise in Durability],
+        help="what an answer promises: full, on disk (the default); normal, survives the process;"
+        " off, in memory",
+    )
+    command.add_argument(
+        "--vision",
+        choices=list(ON_OFF),
+        help="off: only categories are accepted, no pictures (on)",
+    )
+
+
+def _add_data_dir(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data-dir", type=Path, metavar="DIR", help="where scans are kept (data)")
+
+
+def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    scan = commands.add_parser(
+        "scan",
+        help="classify photographs on this machine, without a server",
+        description="Classify photographs through the same pipeline, in memory, without a server.",
+    )
+    scan.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    scan.add_argument("--lang", choices=["ko", "en"], default="ko", help="of the answer (ko)")
+    scan.add_argument("--json", action="store_true", help="one result a line, as the API gives it")
+
+
+def _add_doctor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="say what works here, and what to do about what does not",
+        description="Look at everything that serve needs, with the same options, beside a running "
+        "server or without one. Nothing is changed. Exit status 1 when something does not work; "
+        f"a warning is no failure. {ENVIRONMENT}",
+    )
+    _add_settings(doctor)
+    doctor.add_argument("--json", action="store_true", help="one object instead of lines")
+
+
+def _add_backup(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    backup = commands.add_parser(
+        "backup",
+        help="copy everything that is kept to a file, with the server running or not",
+        description="Copy the database to FILE, as it is at one moment, with the server running or "
+        "not. FILE is checked; it is one whole file, or not there. It holds what people asked, so "
+        "only its owner may read it; the operator's token is not in it.",
+    )
+    backup.add_argument("file", type=Path, metavar="FILE")
+    _add_data_dir(backup)
+    backup.add_argument("--force", action="store_true", help="replace FILE if it exists")
+
+
+def _add_restore(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    restore = commands.add_parser(
+        "restore",
+        help="go on from a backup; the server must be stopped",
+        description="Put a copy of the backup FILE in the place of the database; the server must "
+        "be stopped. FILE is checked first. The database of before is kept beside it, as "
+        "eco.db.replaced-1 and so on: delete it once it is not needed. Clients that come back "
+        "with a cursor of what the backup does not have are told so (reset).",
+    )
+    restore.add_argument("file", type=Path, metavar="FILE")
+    _add_data_dir(restore)
+
+
+def _add_events(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    events = commands.add_parser(
+        "events",
+        help="read the log of a scan or a channel, with the server running or not",
+        description="Print each event of a scan or a channel that is in the log, oldest first, as "
+        "a line of JSON: its cursor, its position, the time in the log's own milliseconds (at_ms), "
+        "its data.",
+    )
+    events.add_argument("name", metavar="TASK", help="a task_id, or a channel, such as app:news")
+    _add_data_dir(events)
