@@ -71,19 +71,19 @@ class Committer:
             try:
                 placed = self._database.commit([append.item for append in appends])
             except Exception as error:
-                self.fault = self._fault_of(error)
-                if self.fault is None:
+                fault = self.fault = self._fault_of(error)
+                if fault is None:
                     return self._one_by_one(appends, error)
+                if fault.began:
+                    # Written over before anybody is told that it was not written: after a crash it
+                    # might be found whole, though it could not be made durable.
+                    self.probe()
+                return [append.fail(StoreError(fault.reason)) for append in appends]
             else:
                 return [
                     Settled(append, events) for append, events in zip(appends, placed, strict=True)
                 ]
-        told = StoreError(self.fault.reason)
-        if self.fault.began:
-            # Written over before anybody is told that it was not written: after a crash it might
-            # be found whole, though it could not be made durable.
-            self.probe()
-        return [append.fail(told) for append in appends]
+        return [append.fail(StoreError(self.fault.reason)) for append in appends]
 
     def _fault_of(self, error: Exception) -> Fault | None:
         fault = fault_of(error)
@@ -103,7 +103,7 @@ class Committer:
         if self.fault is not None and self.fault.lasting:
             return False
         try:
-            self._database.save_clock()
+            self._database.probe()
         except Exception as error:
             self.fault = self._fault_of(error) or Fault(str(error))
             return False

@@ -87,9 +87,11 @@ def open_database(path: Path | None) -> sqlite3.Connection:
     return _connect(str(path))
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str, *, uri: bool = False) -> sqlite3.Connection:
     # autocommit: transactions are begun by hand; the thread that uses it is not always its maker
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=LOCK_S)
+    db = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=False, timeout=LOCK_S, uri=uri
+    )
     db.execute("PRAGMA temp_store=MEMORY")  # no files but its own
     return db
 
@@ -121,6 +123,6 @@ def refused(path: Path | None, error: BaseException) -> BaseException:
 
 def open_reader(path: Path) -> sqlite3.Connection:
     """A connection that cannot write, for pages and queries."""
-    db = _connect(str(path))
+    db = _connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)  # it must not make one
     db.execute("PRAGMA query_only=ON")
     return db

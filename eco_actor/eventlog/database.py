@@ -150,10 +150,13 @@ class Database:
         db.execute("COMMIT")
         self.save_clock()
 
-    def close(self) -> None:
-        """Note that the end was an orderly one, and close."""
+    def close(self, *, in_order: bool = True) -> None:
+        """Note that the end was an orderly one, and close; without the note, just close."""
+        if not in_order:
+            self.connection.close()
+            return
         try:
-            self._check_file()
+            self.check_file()
             self.save_clock()
             self.connection.execute("DELETE FROM opened")
         finally:
@@ -174,20 +177,25 @@ class Database:
         except OSError:
             return False
 
-    def _check_file(self) -> None:
+    def probe(self) -> None:
+        """Try a small write, as durable as any. sqlite3.Error, OSError, FileReplaced."""
+        self.check_file()
+        self.save_clock()
+
+    def check_file(self) -> None:
         """FileReplaced, when what is written would be found by nobody."""
         if self._path is None:
             return
         try:
             status = os.stat(self._path)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise FileReplaced from error
         if (status.st_dev, status.st_ino) != self._file:
             raise FileReplaced
 
     def commit(self, items: Sequence[Item]) -> list[list[Event]]:
         """Write *items* in one transaction; returns their events. An error: none was."""
-        self._check_file()
+        self.check_file()
         db, epoch = self.connection, self.epochs[-1][0]
         events, position = [], self.position
         for item in items:
@@ -219,6 +227,7 @@ class Database:
             return None
         reading = self._clock.reading()
         groups.append((SAVE_CLOCK, [reading]))
+        self._clock_saved_ms = 0  # due until it is written
         return reading[0]
 
     def _group(

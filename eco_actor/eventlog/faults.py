@@ -56,6 +56,10 @@ def fault_of(error: BaseException) -> Fault | None:
     """The fault of the storage that *error* tells of; None when it is about the data."""
     if isinstance(error, FileReplaced):
         return REPLACED
+    if isinstance(error, MemoryError):  # what Python makes of SQLITE_NOMEM
+        return FAULTS[sqlite3.SQLITE_NOMEM]
+    if isinstance(error, OSError):
+        return Fault(f"the file of the database cannot be reached: {error.strerror or error}")
     code = getattr(error, "sqlite_errorcode", None)
     if not isinstance(error, sqlite3.Error) or code is None:
         return None

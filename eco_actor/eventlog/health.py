@@ -41,6 +41,10 @@ NEXT: Final = {
 """What is not here changes nothing."""
 
 
+CURRENT: Final = {State.TROUBLED: Sign.FAILED, State.HANGING: Sign.HANGS}
+"""Signs that change no state, but give its reason anew."""
+
+
 class Health:
     """The state, and the reason while it is not well."""
 
@@ -64,6 +68,8 @@ class Health:
     def _take(self, sign: Sign, reason: str | None) -> bool:
         then = NEXT[self.state].get(sign)
         if then is None:
+            if CURRENT.get(self.state) is sign:
+                self.reason = reason
             return False
         self.state, self.reason = then, reason
         return True

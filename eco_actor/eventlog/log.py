@@ -11,7 +11,15 @@ from eco_actor.eventlog.history import SCANS, Bounds, Excess, Histories, Trimmed
 from eco_actor.eventlog.hub import Hub, Subscriber
 from eco_actor.eventlog.place import Place, Resume
 from eco_actor.eventlog.recent import Recent
-from eco_actor.eventlog.store import Appended, Chain, Store, StoreError, Trims, Write
+from eco_actor.eventlog.store import (
+    Appended,
+    Chain,
+    Store,
+    StoreError,
+    StoreUncertain,
+    Trims,
+    Write,
+)
 
 log = logging.getLogger(__name__)
 
@@ -144,10 +152,18 @@ class EventLog:
         if len(channels) > FORGET:
             raise ValueError(f"{len(channels)} channels: at most {FORGET} at a time")
         settled = _Settled()
-        self.store.forget(channels, self._head, writes, settled)
+
+        def done(events: Sequence[Event], error: StoreError | None) -> None:
+            # here, because whoever asked may have been cancelled
+            if error is None:
+                self._recent.forget(channels)
+            elif isinstance(error, StoreUncertain):
+                self._recent = Recent()  # what is there has to be read
+            settled(events, error)
+
+        self.store.forget(channels, self._head, writes, done)
         self._under_way += 1
         await settled.events
-        self._recent.forget(channels)
 
     async def page(self, channels: Sequence[str], after: int, limit: int = PAGE) -> Page:
         """The first *limit* events of *channels* behind position *after*. StoreError.

@@ -145,14 +145,15 @@ class SqliteStore:
                 await writer.ended
         except TimeoutError:
             log.error("the store is left behind: a write has not come back")
+            self._tell(writer.leave(CLOSED))
 
     def _settle(self, settled: Sequence[Settled], fault: Fault | None) -> None:
         """A write has come back, with what became of a batch, or of a try."""
-        self._tell(settled)
-        if fault is not None:
-            if self._health.failed(fault):
-                log.error("nothing can be written: %s", fault.reason)
-        elif self._health.worked():
+        over = fault is None and self._health.worked()
+        if fault is not None and self._health.failed(fault):
+            log.error("nothing can be written: %s", fault.reason)
+        self._tell(settled)  # whoever is told may append what comes next
+        if over:
             log.warning("writing works again")
             self._recovered()
 

@@ -156,7 +156,9 @@ class Store(Protocol):
     ) -> None:
         """Queue the removal of all events of *channels*, of which none lies behind *upto*.
 
-        In one transaction with the rows. Raises as `append` does.
+        In one transaction with the rows. For scans that are over: no event of these channels may
+        be on its way, and who comes with a cursor of theirs is not told of a gap. Raises as
+        `append` does.
         """
 
     async def page(self, channels: Sequence[str], after: int, limit: int) -> Page:

@@ -77,6 +77,8 @@ class Writer:
         self.depth: Callable[[], int] = self._queue.qsize
         self._busy_since: float | None = None  # by time.monotonic
         self._in_hand: Sequence[Append] = ()
+        self._left = False
+        self._probe_at: float | None = None  # by time.monotonic
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="store-write", daemon=True)
 
@@ -90,6 +92,14 @@ class Writer:
     def probe(self) -> None:
         """Let the clock be saved, which tells whether the storage works, too."""
         self._queue.put(_Pause.PROBE)
+
+    def leave(self, reason: str) -> list[Settled]:
+        """Wait for it no more: what waits is taken back, what it still does is told to nobody."""
+        self._left = True
+        self.close()
+        withdrawn = self.withdraw(reason)
+        self.give_up(f"{reason}, and a write has not come back: it may happen yet")
+        return withdrawn
 
     def busy_s(self) -> float:
         """For how many seconds it has been at the same write; 0 when it is at none."""
@@ -123,7 +133,8 @@ class Writer:
 
     def _committed(self, settled: Sequence[Settled], fault: Fault | None) -> None:
         """The one callback of a write."""
-        self._settle(settled, fault)
+        if not self._left:
+            self._settle(settled, fault)
 
     # ---- in the thread
 
@@ -146,7 +157,7 @@ class Writer:
         for trim in trims:
             self._call_loop(trim.told, StoreError(CLOSED))
         try:
-            self._database.close()
+            self._database.close(in_order=not self._left)
         except Exception as error:
             log.error("the database was not closed in order: %s", error)
         self._call_loop(_resolve, self.ended, None, None)
@@ -166,13 +177,20 @@ class Writer:
 
     def _next(self, wait: bool) -> Work | _Pause:
         while self._committer.fault is not None and wait:
-            try:
-                return self._queue.get(timeout=PROBE_S)
-            except queue.Empty:
+            if self._probe_at is None:
+                self._probe_at = time.monotonic() + PROBE_S
+            left = self._probe_at - time.monotonic()
+            if left <= 0:  # whatever waits: reads must not put it off for ever
                 self._probe()
+                continue
+            try:
+                return self._queue.get(timeout=left)
+            except queue.Empty:
+                continue
         return self._queue.get(block=wait)
 
     def _probe(self) -> None:
+        self._probe_at = None
         self._busy_since = time.monotonic()
         self._committer.probe()
         self._busy_since = None
@@ -194,8 +212,8 @@ class Writer:
         step = self._committer.trim(trim.excess)
         self._busy_since = None
         self._call_loop(trim.told, step)
+        self._call_loop(self._committed, (), self._committer.fault)
         if isinstance(step, StoreError):
-            self._call_loop(self._committed, (), self._committer.fault)
             return True
         trim.excess = trim.excess.less(step.events, step.size)
         return step.done

@@ -28,7 +28,7 @@ MakeStore = Callable[..., SqliteStore]
 
 ADD = Statement("INSERT INTO things (name) VALUES ", "(?)")
 UNKNOWN = Statement("INSERT INTO nothings (name) VALUES ", "(?)")
-THINGS = Tables(("CREATE TABLE IF NOT EXISTS things (name TEXT PRIMARY KEY)",), (ADD,))
+THINGS = Tables("things", (("CREATE TABLE things (name TEXT PRIMARY KEY)",),), (ADD,))
 
 
 def draft(n: object, channel: str = "app:a") -> Draft:

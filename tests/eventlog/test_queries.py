@@ -12,7 +12,7 @@ MakeStore = Callable[..., SqliteStore]
 
 ADD = Statement("INSERT INTO things (name) VALUES ", "(?)")
 DROP = Statement("DELETE FROM things WHERE name IN (", "?", ")")
-THINGS = Tables(("CREATE TABLE IF NOT EXISTS things (name TEXT PRIMARY KEY)",), (ADD, DROP))
+THINGS = Tables("things", (("CREATE TABLE things (name TEXT PRIMARY KEY)",),), (ADD, DROP))
 
 
 def draft(n: object) -> Draft:

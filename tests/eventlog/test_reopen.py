@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +21,6 @@ from eco_actor.eventlog import (
     StoreError,
 )
 from eco_actor.eventlog.database import Database, Item
-from eco_actor.eventlog.schema import VERSION
 
 MakeStore = Callable[..., SqliteStore]
 
@@ -67,29 +65,6 @@ async def test_positions_go_on_where_they_were(tmp_path: Path) -> None:
     assert event.cursor == Cursor(before.epoch, 4)
     assert [e.data["n"] for e in (await log.page(["app:a"], 0)).events] == [0, 1, 2, "next"]
     await log.close()
-
-
-@pytest.mark.parametrize("later", [Durability.FULL, Durability.NORMAL])
-@pytest.mark.parametrize("earlier", [Durability.FULL, Durability.NORMAL])
-@pytest.mark.parametrize("clean", [True, False], ids=["clean", "unclean"])
-def test_an_epoch_ends_where_history_may_have_been_reissued(
-    tmp_path: Path, earlier: Durability, later: Durability, clean: bool
-) -> None:
-    """A new epoch begins after an unclean stop with less than full, and only then."""
-    path = tmp_path / "log.db"
-    first = crash_with(path, earlier, events=2)
-    if clean:
-        assert epochs_after(path, Durability.FULL)[0] == (first, 1)
-        known = len(epochs_after(path, earlier))
-    else:
-        known = 1
-    epochs = epochs_after(path, later)
-    expected = known if clean or earlier is Durability.FULL else known + 1
-    assert len(epochs) == expected
-    assert epochs[0] == (first, 1)
-    if not clean and earlier is Durability.NORMAL:
-        assert epochs[-1][1] == 3
-        assert epochs[-1][0] != first
 
 
 def test_the_newest_of_several_epochs_without_events_is_the_current_one(tmp_path: Path) -> None:
@@ -174,19 +149,6 @@ async def test_the_cursor_of_every_event_shown_is_good(make_store: MakeStore) ->
     places.extend(log.resume("app:a", str(event.cursor), 0) for event in page.events)
     assert places == [Place(Resume.RECOVERED, n) for n in range(1, 21)] * 2
     await log.close()
-
-
-async def test_data_of_a_newer_version_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    """The reason names both versions and what to do; the file is left as it was."""
-    path = tmp_path / "log.db"
-    await asyncio.to_thread(epochs_after, path, Durability.FULL)
-    with sqlite3.connect(path) as db:
-        db.execute(f"PRAGMA user_version={VERSION + 1}")
-    db.close()
-    before = path.read_bytes()
-    with pytest.raises(StoreError, match=f"version {VERSION + 1}.* knows {VERSION}: use a newer"):
-        await EventLog(SqliteStore(path, Durability.FULL)).open()
-    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"x" * 99])
