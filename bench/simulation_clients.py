@@ -208,9 +208,8 @@ class Follower:
             if self.begins < position
         ]
         missed = [each for each in due if each not in self.got and each[0] > self.trimmed]
-        # Whose scan is removed before all of it was read is not told so before it comes back.
         truth.expect(
-            not missed or self._is_gone(),
+            not missed,
             f"follower {self.number} of {self.channel}: not told of {missed[:1]} (has {last})",
         )
         told = [position for position, _ in self.got]
@@ -218,7 +217,3 @@ class Follower:
             told == sorted(set(told)) and all(each in due for each in self.got),
             f"follower {self.number} of {self.channel} was told of {told}",
         )
-
-    def _is_gone(self) -> bool:
-        story = self.truth.stories.get(self.channel.removeprefix("scan:"))
-        return story is not None and story.gone

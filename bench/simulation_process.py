@@ -27,7 +27,6 @@ from eco_actor.eventlog import Durability, SteadyClock
 from eco_actor.eventlog import database as log_database
 from eco_actor.eventlog import sqlite as log_sqlite
 from eco_actor.eventlog import writer as log_writer
-from eco_actor.eventlog.sqlite import GIVE_UP_S
 from eco_actor.runtime import StartFailed, System, dispatcher
 from eco_actor.runtime.virtual import Seeded
 from eco_actor.scan import task_id
@@ -216,16 +215,11 @@ class Process:
     def opened(self) -> None:
         self.truth.opened()
 
-    def writes_after(self, seconds: float) -> None:
-        """A write happens that was begun so many seconds ago."""
-        self.truth.given_up = seconds >= GIVE_UP_S
-
     # ---- its end
 
     def stop(self) -> None:
         """As SIGTERM."""
         self.up = False
-        self.truth.disturbed()
         self._hindered = bool(self.disk.faulty or self.hang or self.eco.log.trouble)
         self.eco.stop()
 

@@ -187,7 +187,6 @@ class ScanSteps:
                 below = [cell for cell in cells if cell.path.count("/") > 2]
                 scans = [cell for cell in cells if "/scans/" in cell.path]
                 cell = rng.choice(rng.choice((scans or below, below, below, cells)) or cells)
-                world.truth.disturbed()
                 cell.kill()
                 return f"kill {cell.path}"
             case "stop":

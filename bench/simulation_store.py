@@ -39,7 +39,6 @@ class Machine(Protocol):
 
     def own(self, task: "asyncio.Task[None]") -> None: ...
     def opened(self) -> None: ...
-    def writes_after(self, seconds: float) -> None: ...
 
 
 class VirtualStore(SqliteStore):
@@ -195,7 +194,6 @@ class VirtualWriter(Writer):
             return
         self._in_hand, self._busy_since = appends, self._loop.time()
         await self._disk_takes()
-        self._machine.writes_after(self.busy_s())
         settled = self._committer.commit(appends)
         await self._disk_takes()
         self._in_hand, self._busy_since = (), None

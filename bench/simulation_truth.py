@@ -7,7 +7,7 @@ nothing of how they come about. Whatever does not fit together is a violation.
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
 import msgpack
 
@@ -17,9 +17,6 @@ from eco_actor.eventlog import Event
 from eco_actor.eventlog.hub import Hub
 from eco_actor.eventlog.pages import LAST
 from eco_actor.web.idempotency import KEPT_MS
-
-SOON_S: Final = 0.5
-"""Seconds within which a scan that is durable has its actor, or never will."""
 
 
 class Truth:
@@ -38,8 +35,6 @@ class Truth:
         self.looks: Counter[str] = Counter()
         self.violations: list[str] = []
         self.checks = self.crashes = self.lost = 0
-        self.given_up = False  # whether nobody waits any more for the write that comes back now
-        self._disturbed = -SOON_S  # when last something of the process was ended
         self.early_ms = 0  # how much older than it is the log may think something
         self._hash = hashlib.blake2b(digest_size=8)
 
@@ -121,9 +116,7 @@ class Truth:
         marker = int(msgpack.unpackb(rows[0][0])["user_input"]) if rows else 0
         pictures = self.disk.ask("SELECT 1 FROM pictures WHERE task_id = ?", task_id)
         begun = (self.now(), at_ms)
-        story = self.stories[task_id] = Story(task_id, marker, bool(pictures), begun)
-        if self.given_up or self.now() - self._disturbed <= SOON_S:
-            story.deaths["vision"] += 1
+        self.stories[task_id] = Story(task_id, marker, bool(pictures), begun)
         asked = self.asked[marker]
         self.expect(asked.state != "refused", f"scan {marker} was refused, and is in the log")
         again = [self.stories[each] for each in asked.stored if each in self.stories]
@@ -213,17 +206,6 @@ class Truth:
         self.note(f"{asked.what} is refused: {type(error).__name__}")
         self.expect(not asked.stored, f"{asked.what} is refused ({error}), and is in the log")
         asked.state = "refused"
-
-    def disturbed(self) -> None:
-        """Something of the process is ended, in order or not.
-
-        That this is no crash, the server does not promise of a scan that was just being accepted:
-        it has no actor yet that could say so.
-        """
-        self._disturbed = self.now()
-        for story in self.stories.values():
-            if not story.over and self.now() - story.begun[0] <= SOON_S:
-                story.deaths["vision"] += 1
 
     def crashed(self) -> None:
         """The process has ended, and not in order."""

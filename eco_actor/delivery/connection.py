@@ -321,8 +321,13 @@ class Connection(Outlet):
         kept = len(page.events)  # of large events fewer are read the next time
         self._most = max(1, kept) if kept < read else min(PAGE, 2 * self._most)
         for each in asked:
-            if each.mode is Mode.PAGING:  # and not unsubscribed since
-                each.page([e for e in page.events if e.channel == each.channel], page.upto)
+            if each.mode is not Mode.PAGING:
+                continue  # unsubscribed since
+            events = [e for e in page.events if e.channel == each.channel]
+            if not events and self.delivery.log.forgotten(each.channel):
+                self.end(Bye.GOING_AWAY)  # its last event will never come: who asks again is told
+                return
+            each.page(events, page.upto)
 
     def shown_mailbox(self) -> Mailbox[Event] | None:
         """That of its subscription, of which the client chose the rule; the fullest of several."""

@@ -34,7 +34,7 @@ class SteadyClock:
         self._wall = wall
         self._monotonic = monotonic
         self._ahead = wall() - self._passed()
-        self._wall_ahead = 0  # of the steady one, when it was last read
+        self._wall_ahead = 0  # of the steady one, in the reading that was saved last
         self._resumed = False
 
     def _passed(self) -> int:
@@ -56,17 +56,20 @@ class SteadyClock:
             now = steady + (max(0, wall - then) if min(wall, then) >= SET_MS else 0)
         self._ahead = max(now, newest_ms) - self._passed()
         self._resumed = True
-        self.reading()
+        self.saved(self.reading())
 
     def reading(self) -> tuple[int, int]:
         """What to save: steady and wall time at the same moment."""
-        steady, wall = self.now_ms(), self._wall()
+        return self.now_ms(), self._wall()
+
+    def saved(self, reading: tuple[int, int]) -> None:
+        """That *reading* is what the next process will find."""
+        steady, wall = reading
         self._wall_ahead = wall - steady
-        return steady, wall
 
     def jumped(self) -> bool:
-        """Whether the wall clock was set since the last `reading`, which should be saved anew.
+        """Whether the wall clock was set since the reading that was saved last.
 
-        Otherwise the next process would take the jump for time that passed.
+        It should be saved anew: the next process would take the jump for time that passed.
         """
         return abs(self._wall() - self.now_ms() - self._wall_ahead) > JUMP_MS

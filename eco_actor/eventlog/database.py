@@ -166,6 +166,10 @@ class Database:
         """Note what the clock says: a small write, as durable as any. sqlite3.Error."""
         reading = self._clock.reading()
         self.connection.execute(SAVE_CLOCK.sql(1), reading)
+        self._clock_saved(reading)
+
+    def _clock_saved(self, reading: tuple[int, int]) -> None:
+        self._clock.saved(reading)
         self._clock_saved_ms = reading[0]
 
     def on_read_only_disk(self) -> bool:
@@ -217,18 +221,19 @@ class Database:
                 raise
         self.position = position
         if reading is not None:
-            self._clock_saved_ms = reading
+            self._clock_saved(reading)
         return events
 
-    def _note_clock(self, groups: list[tuple[Statement, list[tuple[Any, ...]]]]) -> int | None:
-        """Let a write that happens anyway take the clock along, when it is time; what it says."""
+    def _note_clock(
+        self, groups: list[tuple[Statement, list[tuple[Any, ...]]]]
+    ) -> tuple[int, int] | None:
+        """Let a write that happens anyway take the clock along, when it is time; its reading."""
         due = self._clock.now_ms() - self._clock_saved_ms >= CLOCK_MS or self._clock.jumped()
         if not groups or not due:
             return None
         reading = self._clock.reading()
         groups.append((SAVE_CLOCK, [reading]))
-        self._clock_saved_ms = 0  # due until it is written
-        return reading[0]
+        return reading
 
     def _group(
         self, items: Sequence[Item], events: list[list[Event]]

@@ -1,6 +1,7 @@
 """The event log: one writer, one order; an event is shown to others once it is durable."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -25,11 +26,17 @@ log = logging.getLogger(__name__)
 
 BOUNDS: Final = Bounds()
 
+LAST_WORDS_S: Final = 1.0
+"""Seconds that a close waits for what was queued, before nothing more is taken."""
+
 PAGE: Final = 256
 """Events a page holds at most."""
 
 FORGET: Final = 64
 """Channels that are removed in one transaction at most."""
+
+FORGOTTEN: Final = 4096
+"""Channels that were removed lately of which is known that they were."""
 
 
 class EventLog:
@@ -47,6 +54,7 @@ class EventLog:
         self._trims: dict[str, asyncio.Future[Trimmed | StoreError]] = {}
         self._histories = Histories(bounds)
         self._counted_from = 0  # what is behind this position is counted as it is offered
+        self._forgotten: dict[str, None] = {}  # oldest first
         self._when_recovered: dict[Callable[[], None], None] = {}
 
     @property
@@ -92,6 +100,11 @@ class EventLog:
 
     async def close(self) -> None:
         """Write what waits, then close the store."""
+        if self.trouble is None:
+            # What is told of its end now may have a last word to write.
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(LAST_WORDS_S):
+                    await self.commit(())
         await self.store.close()
 
     def _offer(self, events: Sequence[Event], appends: int = 1, /) -> None:
@@ -151,6 +164,9 @@ class EventLog:
         """
         if len(channels) > FORGET:
             raise ValueError(f"{len(channels)} channels: at most {FORGET} at a time")
+        self._forgotten.update(dict.fromkeys(channels))
+        while len(self._forgotten) > FORGOTTEN:
+            del self._forgotten[next(iter(self._forgotten))]
         settled = _Settled()
 
         def done(events: Sequence[Event], error: StoreError | None) -> None:
@@ -164,6 +180,13 @@ class EventLog:
         self.store.forget(channels, self._head, writes, done)
         self._under_way += 1
         await settled.events
+
+    def forgotten(self, channel: str) -> bool:
+        """Whether *channel* was removed lately, or may be at any moment.
+
+        Who finds nothing more of it should not wait for anything.
+        """
+        return channel in self._forgotten
 
     async def page(self, channels: Sequence[str], after: int, limit: int = PAGE) -> Page:
         """The first *limit* events of *channels* behind position *after*. StoreError.

@@ -4,15 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, Final
 
-from eco_actor.eventlog import Event, StoreError, StoreFull, Write
+from eco_actor.eventlog import Event, StoreError, StoreFull, StoreUncertain, Write
 from eco_actor.runtime import DynamicSupervisor, Ref, Restart, child
 from eco_actor.scan.events import first_event
 from eco_actor.scan.options import Options
 from eco_actor.scan.picture import Picture
 from eco_actor.scan.scan import Cancel, Pipeline, Scan
-from eco_actor.scan.state import ScanState
+from eco_actor.scan.state import STEPS, ScanState
 from eco_actor.scan.tables import ADD_PICTURE, ADD_SCAN
 from eco_actor.scan.task_id import TaskIds, actor_name
 from eco_actor.scan.tries import Tries
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 Rows = Callable[[str], Sequence[Write]]
 """What is written together with the acceptance of the scan of that id."""
+
+
+FIRST: Final = Tries(STEPS[0], 1)
+UNTRIED: Final = Tries(STEPS[0], 0)
 
 
 def _nothing(task_id: str) -> Sequence[Write]:
@@ -96,7 +100,7 @@ class Admission:
         draft = first_event(task_id, at_ms, pipeline.wall_ms())
         # Where it begins as soon as it is durable, its first try is marked here, which saves a
         # transaction of its own.
-        tries = Tries("vision", 1) if picture is not None and self._begins_at_once() else None
+        tries = FIRST if picture is not None and self._begins_at_once() else None
         mark = (tries.step, tries.number) if tries is not None else (None, 0)
         writes = [Write(ADD_SCAN, (task_id, at_ms, options.pack(), int(keyed), *mark))]
         if picture is not None:
@@ -113,7 +117,12 @@ class Admission:
                 pipeline.volume.add(events)
                 state = ScanState.fold([draft.data])
                 pixels = picture.pixels if picture else None
-                self.start(task_id, options, pixels, state, marked=tries is not None)
+                marked = tries is not None
+                if self.start(task_id, options, pixels, state, marked=marked) is None:
+                    # scans are just being stopped: no try at it has begun
+                    pipeline.left.put(task_id, UNTRIED, pipeline.log)
+            elif isinstance(error, StoreUncertain):
+                pipeline.left.put(task_id, UNTRIED)
             if not accepted.cancelled():
                 if error is None:
                     accepted.set_result(task_id)

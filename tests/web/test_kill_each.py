@@ -38,6 +38,7 @@ PATHS: Final = (
     "/eco/work/recovery",
     "/eco/work/liveness",
     "/eco/work/retention",
+    "/eco/work/scan-retention",
     "/eco/work/observer",
     "/eco/work/drain",
     "/eco/http",
