@@ -8,6 +8,9 @@ and told. Should anything be wrong, that is printed and the exit status is 1.
 lost: scans that were accepted and did not end     holes, repeats: in the log, or at a client
 points: named points that ended a process          resumes: clients that went on behind a cursor
 left: scans that a kill left unfinished, by the number of events that they had then
+removed: scans that are gone: some of the data directories keep little
+gone, gaps: how often clients were told of that, and of what was trimmed
+copies: backups that were taken meanwhile, restored elsewhere and gone on from
 """
 
 import argparse
@@ -24,7 +27,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.crash_judge import Tally
-from bench.crash_phase import MOST_HITS, Kill, Settings, at_points, at_random, phase
+from bench.crash_kills import MOST_HITS, Kill, at_points, at_random
+from bench.crash_phase import Settings, phase
 from bench.crash_points import POINTS
 from bench.crash_server import zygote
 from bench.crash_stages import SPREAD
@@ -39,9 +43,13 @@ PHOTOS: Final = 16
 """Photographs that are sent, at most."""
 
 
-def plan(rng: random.Random, kills: int, *, vision: bool) -> list[Kill]:
+COPIED: Final = PHASE // 4
+"""Kills from which on backups are taken meanwhile."""
+
+
+def plan(rng: random.Random, kills: int, *, vision: bool, small: bool) -> list[Kill]:
     """About as many kills: each point in turn, and as many random instants between them."""
-    points = [point for point in POINTS if vision or not point.vision]
+    points = [point for point in POINTS if vision >= point.vision and small >= point.small]
     made: list[Kill] = []
     while len(made) < kills:
         some = rng.sample(points, min(len(points), PHASE // 2))
@@ -59,8 +67,10 @@ async def run(
     async with zygote(folder) as parent:
         while tally.kills < kills and not tally.faults:
             data_dir = folder / f"data{len(history)}"
-            todo = plan(rng, min(PHASE, kills - tally.kills), vision=bool(settings.photos))
-            how = replace(settings, stand_ins=(SPREAD,)) if rng.random() < 0.5 else settings
+            count, small = min(PHASE, kills - tally.kills), rng.random() < 0.5
+            todo = plan(rng, count, vision=bool(settings.photos), small=small)
+            spread = (SPREAD,) if rng.random() < 0.5 else ()
+            how = replace(settings, stand_ins=spread, small=small, copies=count >= COPIED)
             figures, came = await phase(parent, data_dir, todo, rng.getrandbits(32), how)
             tally.add(figures)
             history += came

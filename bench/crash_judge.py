@@ -1,16 +1,12 @@
 """What is in the data directory in the end, against what clients were promised and told. Pure."""
 
-import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import msgpack
-
-from bench.crash_load import Book
+from bench.crash_book import Book
+from bench.crash_kept import Kept, Logged
 from bench.crash_readers import SCAN, Reader, Told, position
 
 STEPS: Final = (
@@ -22,28 +18,8 @@ STEPS: Final = (
 )
 """The events of a good scan."""
 
-NAME: Final = "eco.db"
-
 SHOWN: Final = 20
 """Faults of which a report has the words; all are counted."""
-
-
-class Logged(NamedTuple):
-    place: int
-    channel: str
-    data: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What a data directory holds."""
-
-    events: Sequence[Logged]
-    unfinished: frozenset[str]
-    scans: frozenset[str]
-    pictures: frozenset[str]
-    rewards: Sequence[tuple[str, int, str]]  # task id, points, character
-    integrity: str
 
 
 @dataclass(slots=True)
@@ -51,6 +27,8 @@ class Tally:
     """The figures of a run, and its faults in words.
 
     `left`: how many scans were left unfinished by a kill, by the number of their events.
+    `removed`: scans that are gone; `gone` and `gaps`: how often readers were told of that, and of
+    what was trimmed; `copies`: backups that were gone on from.
     """
 
     kills: int = 0
@@ -64,6 +42,10 @@ class Tally:
     publish_lost: int = 0
     publish_repeats: int = 0
     resumes: int = 0
+    removed: int = 0
+    gone: int = 0
+    gaps: int = 0
+    copies: int = 0
     left: Counter[int] = field(default_factory=Counter)
     faults: int = 0
     said: list[str] = field(default_factory=list)
@@ -78,49 +60,18 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
-def unfinished(data_dir: Path) -> dict[str, int]:
-    """The scans that a start would go on with, and how many events each has.
-
-    Only while no server has the directory open.
-    """
-    with closing(_open(data_dir)) as db:
-        rows = db.execute(
-            "SELECT task_id, (SELECT count(*) FROM events WHERE channel = 'scan:' || task_id)"
-            " FROM scans WHERE NOT finished"
-        )
-        return dict(rows.fetchall())
-
-
-def read(data_dir: Path) -> Kept:
-    """All that is in the database, if there is one. Only while no server has it open."""
-    if not (data_dir / NAME).exists():
-        return Kept((), frozenset(), frozenset(), frozenset(), (), "ok")
-    with closing(_open(data_dir)) as db:
-        events = db.execute("SELECT position, channel, data FROM events ORDER BY position")
-        return Kept(
-            [Logged(place, name, msgpack.unpackb(data)) for place, name, data in events],
-            frozenset(_column(db, "SELECT task_id FROM scans WHERE NOT finished")),
-            frozenset(_column(db, "SELECT task_id FROM scans")),
-            frozenset(_column(db, "SELECT task_id FROM pictures")),
-            db.execute("SELECT task_id, points, character FROM rewards").fetchall(),
-            " ".join(_column(db, "PRAGMA integrity_check")),
-        )
-
-
-def _open(data_dir: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{data_dir / NAME}?mode=ro", uri=True)
-
-
-def _column(db: sqlite3.Connection, sql: str) -> Iterator[str]:
-    return (value for (value,) in db.execute(sql))
-
-
 def judge(kept: Kept, book: Book, failed: Iterable[str] = ()) -> Tally:
     """Compare. *failed*: scans that are to have failed."""
     tally = Tally(book.kills, len(book.accepted), published=len(book.published))
+    tally.removed = len(kept.gone)
     stories: defaultdict[str, list[Logged]] = defaultdict(list)
-    for event in kept.events:
+    for event in sorted([*kept.events, *kept.removed], key=_place):
         stories[event.channel].append(event)
+    for place, count in Counter(each.place for each in (*kept.events, *kept.removed)).items():
+        if count > 1:
+            tally.fault(f"position {place} was given {count} times")
+    for text in kept.parts:
+        tally.fault(text)
     for text in book.wrong:
         tally.fault(text)
     if kept.integrity != "ok":
@@ -129,7 +80,9 @@ def judge(kept: Kept, book: Book, failed: Iterable[str] = ()) -> Tally:
     _judge_rewards(kept, stories, tally)
     _judge_published(book, stories, tally)
     for reader in book.readers:
-        _judge_reader(reader, stories, tally)
+        _judge_reader(reader, kept, stories, tally)
+        tally.gone += len(reader.gone)
+        tally.gaps += len(reader.gaps)
         tally.resumes += reader.resumes
     return tally
 
@@ -142,7 +95,7 @@ def _judge_scans(
 ) -> None:
     """Each is in the log from its first event to its last, whoever knows of it."""
     in_log = {name.removeprefix(SCAN) for name in stories if name.startswith(SCAN)}
-    for task_id in sorted(in_log | kept.scans | book.accepted.keys()):
+    for task_id in sorted(in_log | kept.scans | kept.gone | book.accepted.keys()):
         when = _when(book.accepted.get(task_id))
         story = stories.get(SCAN + task_id, ())
         numbers = [event.data["seq"] for event in story]
@@ -152,7 +105,8 @@ def _judge_scans(
         tally.repeats += repeats
         if holes or repeats or numbers != sorted(numbers):
             tally.fault(f"scan {task_id} ({when}): seq {numbers}")
-        over = bool(story) and task_id not in kept.unfinished and task_id in kept.scans
+        there = (task_id in kept.scans) != (task_id in kept.gone)
+        over = bool(story) and there and task_id not in kept.unfinished
         if task_id in failed:
             over = over and story[-1].data["status"] == "failed"
         else:
@@ -205,26 +159,59 @@ def _judge_published(book: Book, stories: Stories, tally: Tally) -> None:
             tally.fault(f"publish {number} ({_when(kills)}): told {channel} {cursor}, is {where}")
 
 
-def _judge_reader(reader: Reader, stories: Stories, tally: Tally) -> None:
-    """It was told exactly what the log has of its channels behind where it began."""
+def _judge_reader(reader: Reader, kept: Kept, stories: Stories, tally: Tally) -> None:
+    """It was told exactly what the log has of its channels behind where it began, or of a gap."""
     for text in reader.wrong:
         tally.fault(f"reader {reader.name}: {text}")
     if reader.begins.keys() != {*reader.channels}:
         tally.fault(f"reader {reader.name} never began: {reader.cut}")
         return
     logged = [each for channel in reader.channels for each in stories.get(channel, ())]
-    expected = [each for each in logged if each.place > reader.begins[each.channel]]
+    _judge_losses(reader, kept, tally)
+    skipped = _skipped(reader, logged)
+    expected = [
+        each
+        for each in logged
+        if reader.begins[each.channel] < each.place <= reader.ends.get(each.channel, each.place)
+        and each.place not in skipped
+    ]
     expected.sort(key=_place)
+    name = f"reader {reader.name} ({reader.way})"
     if reader.ordered:
-        _compare(f"reader {reader.name}", expected, reader.seen, tally)
+        _compare(name, expected, reader.seen, tally)
         return
     for channel in dict.fromkeys([*reader.channels, *(told.channel for told in reader.seen)]):
         _compare(
-            f"reader {reader.name}, {channel}",
+            f"{name}, {channel}",
             [event for event in expected if event.channel == channel],
             [told for told in reader.seen if told.channel == channel],
             tally,
         )
+
+
+def _judge_losses(reader: Reader, kept: Kept, tally: Tally) -> None:
+    """What it was told to be trimmed, or gone, is so."""
+    for gap in reader.gaps:
+        if not gap.begin <= gap.end <= kept.trimmed.get(gap.channel, 0):
+            tally.fault(f"reader {reader.name}: {gap} is not trimmed")
+    for channel in reader.gone:
+        if channel.removeprefix(SCAN) not in kept.gone:
+            tally.fault(f"reader {reader.name}: {channel} was said to be gone, and is not")
+
+
+def _skipped(reader: Reader, logged: Iterable[Logged]) -> set[int]:
+    """The places of what it need not have been told: in a gap, or of a scan that is gone by then,
+    behind the last that it saw of it."""
+    told = Counter(each.channel for each in reader.seen)
+    places = {position(each.cursor) for each in reader.seen if each.cursor is not None}
+    skipped: set[int] = set()
+    for gap in reader.gaps:
+        its = (each.place for each in logged if each.channel == gap.channel)
+        skipped.update(place for place in its if gap.begin < place <= gap.end)
+    for channel in reader.gone:
+        its = (each.place for each in logged if each.channel == channel)
+        skipped.update(sorted(its)[told[channel] :])
+    return skipped - places
 
 
 def _compare(name: str, expected: Sequence[Logged], seen: Sequence[Told], tally: Tally) -> None:
@@ -256,3 +243,26 @@ def _place(event: Logged) -> int:
 
 def _when(kills: int | None) -> str:
     return "its client was never told" if kills is None else f"accepted after {kills} kills"
+
+
+# ---- a copy that was gone on from
+
+
+def judge_epochs(before: Kept, after: Kept, original: Kept, book: Book) -> None:
+    """What follows in the copy has another name than what followed in the original.
+
+    *before* and *after*: the copy when it was restored, and when it was gone on from.
+    """
+    *old, (token, begins) = after.epochs
+    if old != [*before.epochs] or begins != before.head + 1 or token in dict(original.epochs):
+        book.wrong.append(f"the epochs {before.epochs} of a copy became {after.epochs}")
+
+
+def judge_history(before: Kept, original: Kept, book: Book) -> None:
+    """The copy is the beginning of the original."""
+    history = {each.place: each for each in (*original.events, *original.removed)}
+    copied = {each.place: each for each in (*before.events, *before.removed)}
+    beginning = {place for place in history if place <= before.head}
+    if beginning != copied.keys() or any(history[place] != copied[place] for place in beginning):
+        strange = sorted(beginning ^ copied.keys())[:20]
+        book.wrong.append(f"a copy up to {before.head} is none of its original: {strange}")

@@ -1,20 +1,21 @@
-"""What goes on while the crash harness kills: scans and publishes, repeated until answered.
-
-The `Book` has what clients were promised, to be compared with the log in the end.
-"""
+"""What goes on while the crash harness kills: scans and publishes, repeated until answered."""
 
 import asyncio
 import itertools
 import json
+import math
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import aiohttp
 
-from bench.crash_readers import CUTS, SCAN, SCANS, Reader, Transport, position
+from bench.crash_book import Answer, Book, Request
+from bench.crash_readers import CUTS, SCAN, Reader, Transport, position
 from bench.crash_server import PATIENCE_S, Server
+from bench.crash_small import KEEP_SCANS
+from bench.crash_small import KEYED as KEYED_IN_SMALL
+from bench.crash_transports import SCANS
 
 CATEGORIES: Final = ("glass", "metal", "paper", "food", "pet_clear", "general")
 CHANNELS: Final = ("app:one", "app:two")
@@ -29,6 +30,9 @@ KEYED: Final = 0.3
 PICTURES: Final = 0.7
 """Of the scans that are posted where pictures are looked at; the others name a category."""
 
+BEFORE: Final = 2 * KEEP_SCANS
+"""Scans that are followed again where little is kept: about half of them are gone."""
+
 ASKED_AGAIN: Final = 64
 """Answers of before that are asked for again in the end."""
 
@@ -37,68 +41,11 @@ NOT_NOW: Final = (409, 503)
 """Statuses that say: come again. Nothing was done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What was said to a request, first."""
-
-    status: int
-    body: bytes
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One that has the same answer each time.
-
-    `waits`: its answer is a result, or 202 where the server could not wait for it.
-    """
-
-    method: str
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    waits: bool = False
-
-
-@dataclass(slots=True)
-class Book:
-    """What clients saw. `kills` counts on, so that a fault can be placed among the kills."""
-
-    accepted: dict[str, int] = field(default_factory=dict)  # task id -> kills before
-    published: dict[str, tuple[str, str, int]] = field(default_factory=dict)  # its data's id ->
-    # channel, cursor, kills before
-    answers: dict[str, tuple[Request, Answer]] = field(default_factory=dict)
-    readers: list[Reader] = field(default_factory=list)
-    followed: dict[str, Reader] = field(default_factory=dict)  # somebody who follows it, by task id
-    wrong: list[str] = field(default_factory=list)
-    kills: int = 0
-    one_epoch: bool = True  # else a kill ends an epoch: cursors of old events are renewed
-
-    def unchanged(self, name: str, request: Request, answer: Answer) -> None:
-        """An answer, which is to be the same each time that it is given."""
-        if not self.one_epoch:
-            answer = _without_epoch(answer)
-        _, first = self.answers.setdefault(name, (request, answer))
-        late = request.waits and (first.status, answer.status) == (202, 200)
-        if late and first.json()["task_id"] == answer.json()["task_id"]:
-            self.answers[name] = request, answer
-        elif first != answer:
-            self.wrong.append(f"{name}: answered {first}, then {answer}")
-
-
-def _without_epoch(answer: Answer) -> Answer:
-    """The same, with the position of a snapshot in the place of its cursor."""
-    told = answer.json()
-    if "result" not in told or "cursor" not in told:
-        return answer
-    told["cursor"] = position(told["cursor"])
-    return Answer(answer.status, json.dumps(told).encode())
-
-
 class Load:
-    """Clients of one server. `rng` decides what they ask for; `photos`: what is looked at."""
+    """Clients of one server. `rng` decides what they ask for; `photos`: what is looked at.
+
+    *small*: the server keeps little.
+    """
 
     def __init__(
         self,
@@ -106,14 +53,17 @@ class Load:
         server: Server,
         rng: random.Random,
         photos: Sequence[bytes],
+        *,
+        small: bool = False,
     ) -> None:
         self.http = http
         self.server = server
-        self.book = Book()
+        self.book = Book(small=small)
         self.closing = False
         self._rng = rng
         self._photos = photos
         self._numbers = itertools.count(1)
+        self._keyed_left = KEYED_IN_SMALL if small else math.inf
         self._published = dict.fromkeys(CHANNELS, 0)
 
     # ---- requests
@@ -167,10 +117,15 @@ class Load:
                 await self.reader(posted, transports).run()
             for task_id in posted:
                 await self.look_back(task_id)
+            if self.book.small and posted:
+                await self.read_again(transports)
 
     async def post_scan(self) -> str | None:
         """The task id; None when nobody was told one."""
-        key = f"scan-{next(self._numbers)}" if self._rng.random() < KEYED else None
+        key = None
+        if self._keyed_left and self._rng.random() < KEYED:
+            self._keyed_left -= 1
+            key = f"scan-{next(self._numbers)}"
         request = self.scan_request(key)
         life = self.server.life
         answer = await (self.ask(request) if key is None else self.insist(request))
@@ -199,10 +154,31 @@ class Load:
     def reader(self, task_ids: Sequence[str], transports: Sequence[Transport] = SCANS) -> Reader:
         """A client for scans that begins at their beginning."""
         channels = tuple(SCAN + task_id for task_id in task_ids)
-        made = Reader(self.http, self.server, channels, transports, task_ids[0])
-        self.book.readers.append(made)
+        made = self._reader(channels, transports, task_ids[0])
         for task_id in task_ids:
             self.book.followed[task_id] = made
+        return made
+
+    async def read_again(self, transports: Sequence[Transport]) -> None:
+        """Follow a scan of before from its beginning: it may be gone by now, or go meanwhile."""
+        task_id = self._rng.choice([*self.book.accepted][-BEFORE:])
+        await self._reader((SCAN + task_id,), transports, f"again {task_id}").run()
+
+    def follower(
+        self, channels: Sequence[str], transports: Sequence[Transport], name: str, ordered: bool
+    ) -> Reader:
+        """A client for channels that have no end, from now on."""
+        return self._reader(tuple(channels), transports, name, ordered)
+
+    def _reader(
+        self,
+        channels: tuple[str, ...],
+        transports: Sequence[Transport],
+        name: str,
+        ordered: bool = False,
+    ) -> Reader:
+        made = Reader(self.http, self.server, channels, transports, name, ordered, self.book.small)
+        self.book.readers.append(made)
         return made
 
     async def look_back(self, task_id: str) -> None:
@@ -227,7 +203,7 @@ class Load:
         while not self.closing:
             channel = self._rng.choice(CHANNELS)
             number = f"p{next(self._numbers)}"
-            if self._published[channel] >= MOST_PUBLISHED:
+            if self._published[channel] >= MOST_PUBLISHED and not self.book.small:
                 return
             self._published[channel] += 1
             headers = {
@@ -246,6 +222,20 @@ class Load:
             self.book.unchanged(f"key {number}", request, answer)
             if self._rng.random() < 0.2:
                 await self.ask_again(f"key {number}")
+
+    async def come_late(self, transport: Transport) -> None:
+        """Follow a channel from some event of long before up to the last one, by one client."""
+        told = [*self.book.published.values()]
+        if not told:
+            return
+        channel, cursor, _ = self._rng.choice(told[: len(told) // 2 + 1])
+        reader = self.follower([channel], [transport], f"late {next(self._numbers)}", True)
+        reader.begins[channel], reader.cursors[channel] = position(cursor), cursor
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(reader.run())
+            await reader.reaches(channel, position(self.last_published()[channel]))
+            following.cancel()
+        reader.ends[channel] = position(reader.cursors[channel])
 
     def last_published(self) -> dict[str, str]:
         """The last cursor that was answered, by channel."""

@@ -6,70 +6,21 @@ from collections import Counter
 from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 
-from bench.crash_judge import Tally, judge, read, unfinished
+from bench import crash_small
+from bench.crash_copies import Copier, go_on
+from bench.crash_judge import Tally, judge
+from bench.crash_kept import NAME, parts, read, unfinished
+from bench.crash_kills import STARTS, Kill
 from bench.crash_load import CHANNELS, TOKEN, Load
-from bench.crash_points import POINTS, Phase, Point
-from bench.crash_readers import CHANNELS as CHANNEL_TRANSPORTS
-from bench.crash_readers import SCANS, Reader, Transport, poll, position, sse, ws_json, ws_msgpack
+from bench.crash_points import Phase
+from bench.crash_readers import Reader, Transport, position
 from bench.crash_server import PATIENCE_S, Server, Violation, Zygote
-
-BY_NAME: Final = {point.name: point for point in POINTS}
-
-MOST_HITS: Final = 12
-"""Which time that a point is passed is the end of the process, at most."""
-
-LATEST_S: Final = {Phase.STARTING: 0.05, Phase.SERVING: 0.05, Phase.CLOSING: 0.03}
-"""The latest random instant, from the fork, the first requests, the SIGTERM."""
-
-LEAVES_WORK: Final = "before the answer step"
-"""A point that leaves a scan unfinished."""
-
-STARTS: Final = (Phase.STARTING, Phase.RESUMING)
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """At the *nth* time that a point is passed; without one, *delay* seconds into the phase."""
-
-    phase: Phase
-    point: str | None = None
-    nth: int = 1
-    delay: float = 0.0
-
-    def __str__(self) -> str:
-        if self.point is None:
-            return f"{self.delay * 1000:.1f} ms into {self.phase.value}"
-        return f"{self.point} ({self.nth})"
-
-
-def at_points(
-    rng: random.Random, points: Sequence[Point], times: int = 1, most_hits: int = MOST_HITS
-) -> list[Kill]:
-    """Each point so many times. A start is never killed twice in a row, so that no step of a scan
-    is ended three times, which would be the end of the scan."""
-    kills: list[Kill] = []
-    for _ in range(times):
-        for point in rng.sample(points, len(points)):
-            if point.phase is Phase.RESUMING or (kills and kills[-1].phase in STARTS):
-                kills.append(Kill(Phase.SERVING, LEAVES_WORK))
-            nth = 1 if point.phase is not Phase.SERVING else rng.randint(1, most_hits)
-            kills.append(Kill(point.phase, point.name, nth))
-    return kills
-
-
-def at_random(rng: random.Random, count: int) -> list[Kill]:
-    """Random instants of all phases, most while it serves."""
-    kills: list[Kill] = []
-    while len(kills) < count:
-        phase = rng.choice((Phase.SERVING, Phase.SERVING, Phase.STARTING, Phase.CLOSING))
-        if phase is Phase.STARTING and kills and kills[-1].phase is phase:
-            phase = Phase.SERVING
-        kills.append(Kill(phase, delay=rng.random() * LATEST_S[phase]))
-    return kills
+from bench.crash_transports import CHANNELS as CHANNEL_TRANSPORTS
+from bench.crash_transports import SCANS, poll, sse, ws_json, ws_msgpack
 
 
 def posters(rng: random.Random) -> list[tuple[Sequence[Transport], int]]:
@@ -82,10 +33,13 @@ def posters(rng: random.Random) -> list[tuple[Sequence[Transport], int]]:
 class Run:
     """The kills of one phase, one after the other, under load."""
 
-    def __init__(self, server: Server, load: Load, rng: random.Random) -> None:
+    def __init__(
+        self, server: Server, load: Load, rng: random.Random, copier: Copier | None
+    ) -> None:
         self.server = server
         self.load = load
         self._rng = rng
+        self._copier = copier
         self._work: list[asyncio.Task[None]] = []  # ends once the load is told so
         self._followers: list[Reader] = []  # of channels, which have no end
         self._following: list[asyncio.Task[None]] = []
@@ -117,6 +71,8 @@ class Run:
             self._spawn(load.post_scans(transports, count))
         for _ in range(2):
             self._spawn(load.publish())
+        if self._copier is not None:
+            self._spawn(self._copier.run())
         wandering = self._rng.sample(CHANNEL_TRANSPORTS, len(CHANNEL_TRANSPORTS))
         followers: list[tuple[str, tuple[str, ...], Sequence[Transport], bool]] = [
             ("sse 1", CHANNELS, [sse], True),
@@ -127,8 +83,7 @@ class Run:
             ("wanderer", CHANNELS[1:], wandering, True),
         ]
         for name, channels, transports, ordered in followers:
-            reader = Reader(load.http, self.server, channels, transports, name, ordered)
-            load.book.readers.append(reader)
+            reader = load.follower(channels, transports, name, ordered)
             self._followers.append(reader)
             self._following.append(self._tasks.create_task(reader.run()))
 
@@ -146,6 +101,7 @@ class Run:
             if not server.runs:
                 await server.start()
             await self._drained()
+            self._spawn(self.load.come_late(self._rng.choice(CHANNEL_TRANSPORTS)))
             await self._end(kill)
 
     async def _end_start(self, kill: Kill) -> None:
@@ -186,7 +142,9 @@ class Run:
             raise Violation(f"{kill}: it ended with status {status}")
         book = self.load.book
         book.kills += 1
-        found = unfinished(self.server.data_dir)
+        database = self.server.data_dir / NAME
+        found = unfinished(database)
+        book.wrong += [f"{kill}: {each}" for each in parts(database)]
         self._left.update(found)
         self.left.update(found.values())
         for task_id in self._left - book.followed.keys():
@@ -211,7 +169,7 @@ class Run:
             await self._within(each, "not all that was begun ends")
         last = load.last_published()
         for reader in load.book.readers:
-            for channel in last.keys() & {*reader.channels}:
+            for channel in last.keys() & {*reader.channels} - reader.ends.keys():
                 told = reader.reaches(channel, position(last[channel]))
                 await self._within(told, f"{reader.name} is not told all: {reader.cut}")
         await load.finish()
@@ -226,11 +184,28 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the server of a phase is started; *photos*: what is looked at; without, vision is off."""
+    """How the server of a phase is started.
+
+    *photos*: what is looked at; without, vision is off. *small*: it keeps little. *copies*: backups
+    are taken all the while, and the last one restored in the end.
+    """
 
     durability: str = "full"
     photos: tuple[bytes, ...] = ()
     stand_ins: tuple[str, ...] = ()
+    small: bool = False
+    copies: bool = False
+
+    def server(self, parent: Zygote, data_dir: Path) -> Server:
+        more = crash_small.ENVIRONMENT if self.small else {}
+        return Server(
+            parent,
+            data_dir,
+            durability=self.durability,
+            vision=bool(self.photos),
+            environment={"ECO_OPERATOR_TOKEN": TOKEN, **more},
+            stand_ins=((crash_small.SMALL,) if self.small else ()) + self.stand_ins,
+        )
 
 
 async def phase(
@@ -238,31 +213,40 @@ async def phase(
 ) -> tuple[Tally, list[Kill]]:
     """Go through *kills* on a new data directory; the figures, and the kills that came about."""
     rng = random.Random(seed)
-    server = Server(
-        parent,
-        data_dir,
-        durability=settings.durability,
-        vision=bool(settings.photos),
-        environment={"ECO_OPERATOR_TOKEN": TOKEN},
-        stand_ins=settings.stand_ins,
-    )
+    server = settings.server(parent, data_dir)
     timeout = aiohttp.ClientTimeout(total=None)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as http:
-        load = Load(http, server, rng, settings.photos)
+        load = Load(http, server, rng, settings.photos, small=settings.small)
         load.book.one_epoch = settings.durability == "full"
-        run = Run(server, load, rng)
+        copier = Copier(load, data_dir.with_suffix(".backup"))
+        run = Run(server, load, rng, copier if settings.copies else None)
         try:
             await run.through(kills)
         except* Violation as several:
             load.book.wrong += [str(each) for each in leaves(several)]
         finally:
-            if server.runs:
-                server.kill()
-                await server.ended()
-    tally = judge(read(data_dir), load.book)
+            await _killed(server)
+    kept = read(data_dir)
+    tally = judge(kept, load.book)
     tally.left = run.left
+    if copier.taken:
+        last = [f"{channel} {cursor}" for channel, cursor in load.last_published().items()]
+        other = settings.server(parent, data_dir.with_suffix(".restored"))
+        try:
+            again = await go_on(copier, other, kept, last)
+        finally:
+            await _killed(other)
+        tally.copies = again.copies
+        tally.faults += again.faults
+        tally.said += [f"in a copy: {text}" for text in again.said]
     return tally, run.history
+
+
+async def _killed(server: Server) -> None:
+    if server.runs:
+        server.kill()
+        await server.ended()
 
 
 def leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:

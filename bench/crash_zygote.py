@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.crash_board import Board
-from bench.crash_points import POINTS, install
+from bench.crash_install import install
+from bench.crash_points import POINTS
 from eco_actor import cli
 
 FREE: Final = 3

@@ -65,7 +65,7 @@ class Audit:
         if saved is not None and now > max(self._jumped, self._troubled) + NOTED_S:
             unseen = self.world.wall_ms() - said - (saved[1] - saved[0])
             self.truth.expect(
-                abs(unseen) <= JUMP_MS + 2, f"that the wall was set by {unseen} ms is not noted"
+                unseen <= JUMP_MS + 2, f"that the wall was set by {unseen} ms is not noted"
             )
 
     def _started(self, now: float, said: int) -> None:

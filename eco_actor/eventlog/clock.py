@@ -34,8 +34,10 @@ class SteadyClock:
         self._wall = wall
         self._monotonic = monotonic
         self._ahead = wall() - self._passed()
-        self._wall_ahead = 0  # of the steady one, in the reading that was saved last
+        self._wall_ahead = 0  # of the steady one, when it was saved last
+        self._read_ahead = 0  # the same, when it was read last
         self._resumed = False
+        self._then: tuple[int, int] | None = None  # the reading that it resumed from
 
     def _passed(self) -> int:
         return int(self._monotonic() * 1000)
@@ -55,17 +57,28 @@ class SteadyClock:
             steady, then = saved
             now = steady + (max(0, wall - then) if min(wall, then) >= SET_MS else 0)
         self._ahead = max(now, newest_ms) - self._passed()
+        if not self._resumed and saved is not None:
+            self._then = (self.now_ms(), saved[1])
         self._resumed = True
-        self.saved(self.reading())
+        self.reading()
+        self.saved()
 
     def reading(self) -> tuple[int, int]:
-        """What to save: steady and wall time at the same moment."""
-        return self.now_ms(), self._wall()
+        """What to save: steady and wall time at the same moment.
 
-    def saved(self, reading: tuple[int, int]) -> None:
-        """That *reading* is what the next process will find."""
-        steady, wall = reading
-        self._wall_ahead = wall - steady
+        A wall clock that is behind what it was is wrong now, or was then: so that the time which it
+        makes up for is not taken for time that passed, the later of the two goes on.
+        """
+        steady, wall = self.now_ms(), self._wall()
+        self._read_ahead = wall - steady
+        if self._then is not None:
+            since, then = self._then
+            wall = max(wall, then + steady - since)
+        return steady, wall
+
+    def saved(self) -> None:
+        """That the last reading is what the next process will find."""
+        self._wall_ahead = self._read_ahead
 
     def jumped(self) -> bool:
         """Whether the wall clock was set since the reading that was saved last.

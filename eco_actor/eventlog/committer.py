@@ -52,19 +52,27 @@ class Settled:
 
 
 class Committer:
-    """Writes to *database*. `fault` is that of the storage, None while it works."""
+    """Writes to *database*. `fault` is that of the storage, None while it works.
+
+    `met`: the fault that the last commit met, be it over by now or not.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.fault: Fault | None = None
+        self.met: Fault | None = None
 
     def commit(self, appends: Sequence[Append]) -> list[Settled]:
         """Write *appends* in one transaction, as far as they can be; never raises."""
+        self.met = self.fault
+        return self._commit(appends)
+
+    def _commit(self, appends: Sequence[Append]) -> list[Settled]:
         broken = [append for append in appends if append.chain and append.chain.broken]
         if broken:
             told = StoreError("an earlier event of the same story could not be written")
             whole = [append for append in appends if append not in broken]
-            return [*self.commit(whole), *(append.fail(told) for append in broken)]
+            return [*self._commit(whole), *(append.fail(told) for append in broken)]
         if not appends:
             return []
         if self.fault is None:
@@ -74,10 +82,12 @@ class Committer:
                 fault = self.fault = self._fault_of(error)
                 if fault is None:
                     return self._one_by_one(appends, error)
-                if fault.began:
-                    # Written over before anybody is told that it was not written: after a crash it
-                    # might be found whole, though it could not be made durable.
-                    self.probe()
+                # Written over before anybody is told that it was not written: after a crash it
+                # might be found whole, though it could not be made durable.
+                over = fault.began and self.probe()
+                if over and fault.by_size and len(appends) > 1:
+                    return self._one_by_one(appends, error)
+                self.met = fault
                 return [append.fail(StoreError(fault.reason)) for append in appends]
             else:
                 return [
@@ -92,9 +102,9 @@ class Committer:
         return fault
 
     def _one_by_one(self, appends: Sequence[Append], error: Exception) -> list[Settled]:
-        """The fault is in the data of one of them."""
+        """The fault is in the data of one of them, or one is too large for what room is left."""
         if len(appends) > 1:
-            return [each for append in appends for each in self.commit([append])]
+            return [each for append in appends for each in self._commit([append])]
         log.error("an append failed: %s", error)
         return [appends[0].fail(StoreError(str(error)))]
 

@@ -29,8 +29,11 @@ INSERT_EVENTS: Final = Statement(
 
 FORGET: Final = Statement("DELETE FROM events WHERE channel IN (", "?", ")")
 
+# Before events go: none of their positions is given again.
 RAISE_FLOOR: Final = Statement(
-    "UPDATE floor SET position = max(position, (SELECT max(column1) FROM (VALUES ", "(?)", ")))"
+    "UPDATE floor SET position = max(position, (SELECT max(column1) FROM (VALUES ",
+    "(?)",
+    ")), (SELECT coalesce(max(position), 0) FROM events))",
 )
 
 SAVE_CLOCK: Final = Statement(
@@ -102,6 +105,7 @@ class Database:
             self._begin_epoch()
             if path is not None:
                 self._settle_file(path)
+            opened.execute(f"PRAGMA synchronous={SYNCHRONOUS[durability]}")
         except BaseException as error:
             if opened is not None:
                 opened.close()
@@ -121,7 +125,7 @@ class Database:
             (mode,) = db.execute("PRAGMA journal_mode=WAL").fetchone()
             if mode != "wal":
                 raise StoreError(f"no write-ahead log here (journal mode {mode})")
-        db.execute(f"PRAGMA synchronous={SYNCHRONOUS[self._durability]}")
+        db.execute("PRAGMA synchronous=FULL")  # epochs are promised under normal, too
 
     def _settle_file(self, path: Path) -> None:
         """Bring what an earlier process left into the file, and make the file itself durable."""
@@ -169,7 +173,7 @@ class Database:
         self._clock_saved(reading)
 
     def _clock_saved(self, reading: tuple[int, int]) -> None:
-        self._clock.saved(reading)
+        self._clock.saved()
         self._clock_saved_ms = reading[0]
 
     def on_read_only_disk(self) -> bool:
@@ -240,7 +244,7 @@ class Database:
     ) -> list[tuple[Statement, list[tuple[Any, ...]]]]:
         """The rows of a batch by statement, events first, then in the order of registration."""
         groups: dict[Statement, list[tuple[Any, ...]]]
-        groups = {INSERT_EVENTS: [], FORGET: [], RAISE_FLOOR: [], SAVE_CLOCK: []}
+        groups = {INSERT_EVENTS: [], RAISE_FLOOR: [], FORGET: [], SAVE_CLOCK: []}
         groups.update((statement, []) for statement in self._statements)
         for item, placed in zip(items, events, strict=True):
             groups[INSERT_EVENTS].extend(

@@ -10,12 +10,13 @@ class Fault:
     """The storage takes nothing at the moment. `reason` is for the operator: what, and what to do.
 
     A `lasting` one does not go by itself: not before a restart is anything written again. `began`:
-    part of what was to be written may be in the file.
+    part of what was to be written may be in the file. `by_size`: less might have been written.
     """
 
     reason: str
     lasting: bool = False
     began: bool = False
+    by_size: bool = False
 
 
 DAMAGED: Final = Fault(
@@ -37,7 +38,7 @@ class FileReplaced(Exception):
 
 
 FAULTS: Final = {
-    sqlite3.SQLITE_FULL: Fault("the disk is full: free some room", began=True),
+    sqlite3.SQLITE_FULL: Fault("the disk is full: free some room", began=True, by_size=True),
     sqlite3.SQLITE_READONLY: READ_ONLY,
     sqlite3.SQLITE_BUSY: LOCKED,
     sqlite3.SQLITE_LOCKED: LOCKED,

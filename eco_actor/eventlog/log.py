@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 BOUNDS: Final = Bounds()
 
-LAST_WORDS_S: Final = 1.0
+LAST_WORDS_S: Final = 1.5
 """Seconds that a close waits for what was queued, before nothing more is taken."""
 
 PAGE: Final = 256

@@ -6,10 +6,8 @@ the memory of the one connection, and the writer serves the reads in between.
 
 import asyncio
 import logging
-import queue
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,13 +15,13 @@ import msgpack
 
 from eco_actor.eventlog.clock import SteadyClock
 from eco_actor.eventlog.committer import Append, Settled
-from eco_actor.eventlog.connecting import open_reader
 from eco_actor.eventlog.database import FORGET, RAISE_FLOOR, Database, Item
 from eco_actor.eventlog.event import Draft, Page
 from eco_actor.eventlog.faults import Fault
 from eco_actor.eventlog.health import Health, State
 from eco_actor.eventlog.history import Count, Excess
 from eco_actor.eventlog.pages import read_page
+from eco_actor.eventlog.readers import Query, Readers
 from eco_actor.eventlog.store import (
     Appended,
     Chain,
@@ -37,11 +35,9 @@ from eco_actor.eventlog.store import (
 )
 from eco_actor.eventlog.threads import in_thread
 from eco_actor.eventlog.trimming import count_channels
-from eco_actor.eventlog.writer import CLOSED, Query, Read, Trim, Writer
+from eco_actor.eventlog.writer import CLOSED, Read, Trim, Writer
 
 log = logging.getLogger(__name__)
-
-READERS: Final = 2
 
 HANG_S: Final = 5.0
 """Seconds after which a write hangs: nothing new is taken, and what waits behind it fails."""
@@ -49,7 +45,7 @@ HANG_S: Final = 5.0
 GIVE_UP_S: Final = 20.0
 """Seconds after which those in a write that hangs are told that nobody knows."""
 
-CLOSE_S: Final = 5.0
+CLOSE_S: Final = 2.5
 """Seconds that a close waits for what is still to be written."""
 
 CLOSE_HANGING_S: Final = 1.0
@@ -84,9 +80,7 @@ class SqliteStore:
         self._health = Health()
         self._database: Database | None = None
         self._writer: Writer | None = None
-        self._readers: ThreadPoolExecutor | None = None
-        # Of the readers. Opened with the database: who opens a file later may find another.
-        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._readers: Readers | None = None
 
     @property
     def epochs(self) -> Sequence[tuple[str, int]]:
@@ -118,29 +112,30 @@ class SqliteStore:
     async def open(self, offer: Offer, recovered: Callable[[], None] = lambda: None, /) -> int:
         self._offer, self._recovered = offer, recovered
         self._health = Health()
-        self._database = await in_thread("store-open", self._open)
-        if self._path is not None:
-            self._readers = ThreadPoolExecutor(READERS, "store-read")
-            if sqlite3.sqlite_version_info < FIXED:
-                log.info(
-                    "SQLite %s can damage a database that two connections write to; this server"
-                    " has one: do not write to %s with another program while it runs",
-                    sqlite3.sqlite_version,
-                    self._path,
-                )
-        self._writer = Writer(self._database, self._settle)
+        database, self._readers = await in_thread("store-open", self._open)
+        self._database = database
+        if self._path is not None and sqlite3.sqlite_version_info < FIXED:
+            log.info(
+                "SQLite %s can damage a database that two connections write to; this server has"
+                " one: do not write to %s with another program while it runs",
+                sqlite3.sqlite_version,
+                self._path,
+            )
+        self._writer = Writer(database, self._settle)
         self._writer.start()
-        return self._database.position
+        return database.position
 
     async def close(self) -> None:
         writer, self._writer = self._writer, None
+        readers, self._readers = self._readers, None
         if writer is None:
             return
         hanging = self._health.state is State.HANGING
         try:
             async with asyncio.timeout(CLOSE_HANGING_S if hanging else CLOSE_S):
                 # First: the last to close a database checkpoints it.
-                await in_thread("store-close", self._close_readers)
+                if readers is not None:
+                    await in_thread("store-close", readers.close)
                 writer.close()
                 await writer.ended
         except TimeoutError:
@@ -236,33 +231,20 @@ class SqliteStore:
         writer = self._writer
         if writer is None:
             raise StoreError(CLOSED)
-        loop = asyncio.get_running_loop()
         if self._readers is not None:
-            return loop.run_in_executor(self._readers, self._read_on_disk, query)
-        answer: asyncio.Future[Any] = loop.create_future()
+            return self._readers.ask(query)
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         writer.put(Read(query, answer))
         return answer
 
-    # ---- in other threads
+    # ---- in a thread
 
-    def _open(self) -> Database:
+    def _open(self) -> tuple[Database, Readers | None]:
         database = Database(self._path, self._durability, self._tables, self._clock)
-        if self._path is not None:
-            for _ in range(READERS):
-                self._idle.put(open_reader(self._path))
-        return database
-
-    def _close_readers(self) -> None:
-        if self._readers is not None:
-            self._readers.shutdown()
-        while not self._idle.empty():
-            self._idle.get().close()
-
-    def _read_on_disk(self, query: Query) -> Any:
-        db = self._idle.get()  # there is one for each thread
+        if self._path is None:
+            return database, None
         try:
-            return query(db)
-        except Exception as error:  # whatever it is, it is the reader's, not the caller's
-            raise StoreError(str(error)) from error
-        finally:
-            self._idle.put(db)
+            return database, Readers(self._path)
+        except sqlite3.Error as error:
+            database.close(in_order=False)
+            raise StoreError(f"{self._path}: {error}") from error

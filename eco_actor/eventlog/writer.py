@@ -8,7 +8,6 @@ callback. While the storage is at fault it tries a small write every PROBE_S.
 import asyncio
 import logging
 import queue
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from eco_actor.eventlog.committer import Append, Committer, Settled
 from eco_actor.eventlog.database import Database
 from eco_actor.eventlog.faults import Fault
 from eco_actor.eventlog.history import Excess
+from eco_actor.eventlog.readers import Query
 from eco_actor.eventlog.store import StoreError, StoreUncertain, Told
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,6 @@ PROBE_S: Final = 1.0
 """Seconds between two tries of a write while the storage is at fault."""
 
 CLOSED: Final = "the store is closed"
-
-Query = Callable[[sqlite3.Connection], Any]
 
 
 @dataclass(slots=True, eq=False)
@@ -204,7 +202,10 @@ class Writer:
         settled = self._committer.commit(appends)
         self._busy_since = None
         self._in_hand = ()
-        self._call_loop(self._committed, settled, self._committer.fault)
+        met, fault = self._committer.met, self._committer.fault
+        self._call_loop(self._committed, settled, met)
+        if met is not fault:  # it is over already, but whoever stopped for it has to hear of both
+            self._call_loop(self._committed, (), fault)
 
     def _trim_step(self, trim: Trim) -> bool:
         """One step; whether it was the last."""

@@ -3,12 +3,13 @@
 Of a scan that is gone its id is left for a month, so that whoever asks is told so.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
-from eco_actor.eventlog import EventLog, StoreError, Write
+from eco_actor.eventlog import EventLog, StoreError, StoreUncertain, Write
 from eco_actor.runtime import Actor, MailboxSpec, Overflow
 from eco_actor.scan.events import channel
 from eco_actor.scan.tables import (
@@ -18,11 +19,12 @@ from eco_actor.scan.tables import (
     DROP_REWARD,
     DROP_SCAN,
     GONE_COUNT,
+    KEYED_COUNT,
     OLDEST,
     OLDEST_GONE,
     VOLUME,
 )
-from eco_actor.scan.volume import GONE_MOST, GONE_MS, Keep, Row, Volume, choose
+from eco_actor.scan.volume import GONE_MOST, GONE_MS, KEYED_MS, Keep, Row, Volume, choose
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class ScanRetention(Actor[Look]):
         self._due = self._due_gone = self._over_due = 0.0  # by the clock of timers
 
     def init(self) -> None:
+        self._volume.loaded = False  # the log may be another one by now
         self._look_in(0.0)
 
     async def handle(self, message: Look) -> None:
@@ -100,6 +103,8 @@ class ScanRetention(Actor[Look]):
         over = (scans or size) and now >= self._over_due
         if not (self._after or over or now >= self._due):
             return False
+        if scans or size:
+            scans, size = await self._without_keyed(scans, size)
         rows = [Row(*row) for row in await self._log.query(OLDEST, (self._after, STEP))]
         choice = choose(rows, self._keep, self._log.now_ms(), scans, size)
         # one that is followed stays: its follower may be reading it, and waits for its last event
@@ -115,6 +120,16 @@ class ScanRetention(Actor[Look]):
         self._over_due = self._due if any(self._volume.excess(self._keep)) else 0.0
         return False
 
+    async def _without_keyed(self, scans: int, size: int) -> tuple[int, int]:
+        """What is too much, those left out that have to stay: else they would push all others out.
+
+        Their bytes are reckoned by the mean of all. StoreError.
+        """
+        since_ms = self._log.now_ms() - KEYED_MS
+        ((keyed,),) = await self._log.query(KEYED_COUNT, (since_ms,))
+        mean = self._volume.size // max(1, self._volume.scans)
+        return max(0, scans - keyed), max(0, size - keyed * mean)
+
     async def _remove(self, rows: Sequence[Row]) -> None:
         now_ms = self._log.now_ms()
         ids = [row.task_id for row in rows]
@@ -123,7 +138,7 @@ class ScanRetention(Actor[Look]):
         writes += [Write(ADD_GONE, (task_id, now_ms)) for task_id in ids]
         try:
             await self._log.forget([channel(task_id) for task_id in ids], writes)
-        except BaseException:
+        except (StoreUncertain, asyncio.CancelledError):
             self._volume.loaded, self._gone = False, None  # nobody knows: count again
             raise
         self._volume.removed(rows)

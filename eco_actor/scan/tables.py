@@ -100,6 +100,9 @@ VOLUME: Final = (
 )
 """How many scans there are, and the bytes of their events, up to a position: reads all of them."""
 
+KEYED_COUNT: Final = "SELECT count(*) FROM scans WHERE keyed = 1 AND created_ms > ?"
+"""How many scans their keys hold; reads all rows, so only when there are too many."""
+
 GONE: Final = "SELECT 1 FROM gone WHERE task_id = ? AND at_ms >= ?"
 
 GONE_COUNT: Final = "SELECT count(*) FROM gone"

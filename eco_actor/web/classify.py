@@ -22,6 +22,12 @@ from eco_actor.web.requests import ScanRequest, Uploads, read_scan_request
 SCOPE: Final = "scan"
 """Of the idempotency keys."""
 
+TASK_ID: Final = 33
+"""Characters of a task id, which is what is noted with a key."""
+
+TOLD: Final = b" 202"
+"""Noted behind it once a request that waits for its result was told 202 for want of time."""
+
 MAX_REPEATS: Final = 1000
 """Repeats that wait for a result at a time. Requests of scans of their own are bounded by those."""
 
@@ -81,14 +87,18 @@ class ClassifyRoute:
             task_id = await self._accept(asked, claim)
             answer = await self._answer(task_id, asked)
         else:
-            task_id = claim.note.decode()
+            task_id = claim.note[:TASK_ID].decode()
             with self._repeat() if not asked.realtime else contextlib.nullcontext():
                 answer = await self._answer(task_id, asked)
-        if answer.status == 409:
-            # Now that somebody is told, the key may be used for another try. Should it not be
-            # written, the next one is told the same.
-            with contextlib.suppress(StoreError):
-                await self._idempotency.free(SCOPE, key, task_id.encode())
+        note = task_id.encode()
+        # Should it not be written, the next one is told the same.
+        with contextlib.suppress(StoreError):
+            if answer.status == 409:
+                # Now that somebody is told, the key may be used for another try; but not where
+                # somebody was told of this scan as one that was accepted.
+                await self._idempotency.free(SCOPE, key, note)
+            elif answer.status == 202 and not asked.realtime:
+                await self._idempotency.renote(SCOPE, key, note, note + TOLD)
         return answer
 
     @contextlib.contextmanager
@@ -128,15 +138,20 @@ class ClassifyRoute:
             state = await self._views.wait_answer(task_id, self._sync_wait_s)
             if state is not None:
                 return outcome(task_id, state)
-        url = f"/scan/{task_id}"
-        answer = {
-            "task_id": task_id,
-            "status": "processing",
-            "stream_url": f"{url}/stream",
-            "events_url": f"{url}/events",
-            "result_url": f"{url}/result",
-        }
-        return json_response(answer, 202, {"Location": answer["result_url"]})
+        return _accepted(task_id)
+
+
+def _accepted(task_id: str) -> web.Response:
+    """202, with where to look for it."""
+    url = f"/scan/{task_id}"
+    answer = {
+        "task_id": task_id,
+        "status": "processing",
+        "stream_url": f"{url}/stream",
+        "events_url": f"{url}/events",
+        "result_url": f"{url}/result",
+    }
+    return json_response(answer, 202, {"Location": answer["result_url"]})
 
 
 def outcome(task_id: str, state: ScanState) -> web.Response:

@@ -49,6 +49,12 @@ FREE: Final = Statement(
     "(?,?,?)",
     ") CROSS JOIN keys ON scope = column1 AND key = column2 AND note = column3)",
 )
+RENOTE: Final = Statement(
+    "UPDATE keys SET note = renoted.column4 FROM (VALUES ",
+    "(?,?,?,?)",
+    ") AS renoted WHERE scope = renoted.column1 AND key = renoted.column2"
+    " AND note = renoted.column3",
+)
 FIND: Final = "SELECT request, note, position FROM keys WHERE scope = ? AND key = ? AND at_ms >= ?"
 
 TABLES: Final = Tables(
@@ -74,7 +80,7 @@ TABLES: Final = Tables(
             "DROP TABLE answers",
         ),
     ),
-    statements=(KEEP, EXPIRE, FREE),
+    statements=(KEEP, EXPIRE, FREE, RENOTE),
 )
 
 _PLAIN: Final = re.compile(r'(?!")[!-~]{1,255}')
@@ -188,6 +194,10 @@ class Idempotency:
     async def free(self, scope: str, key: str, note: bytes) -> None:
         """Let *key* be used again, if what was noted with it is still *note*. StoreError."""
         await self.log.commit((), [Write(FREE, (scope, key, note))])
+
+    async def renote(self, scope: str, key: str, note: bytes, new: bytes) -> None:
+        """Let *new* be noted with *key*, if what was is still *note*. StoreError."""
+        await self.log.commit((), [Write(RENOTE, (scope, key, note, new))])
 
     def forget(self, name: tuple[str, str], claim: Claim) -> None:
         """*claim* is over; harmless when repeated."""

@@ -4,12 +4,16 @@ from typing import Final
 
 from aiohttp import web
 
+from eco_actor.eventlog import StoreError
 from eco_actor.scan.admission import Admission
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import LANGUAGES, RuleBook
 from eco_actor.scan.views import Views
 from eco_actor.web.classify import outcome
 from eco_actor.web.problems import Problem, json_response
+
+CANCEL_S: Final = 10.0
+"""How long a DELETE waits for the end of the scan to be durable."""
 
 TASK: Final = "{task_id:(?!classify$|categories$)[^/]+}"
 """The place of a task id in a path."""
@@ -42,7 +46,13 @@ class ScanRoutes:
         if snapshot is None:
             raise await self._missing(task_id)
         if snapshot["status"] != "processing" or not self._admission.cancel(task_id):
-            raise Problem(409, "too_late", "the scan is over, or its answer is out")
+            raise _too_late()
+        # Said once it is as durable as promised, as everything else.
+        state = await self._views.wait_answer(task_id, CANCEL_S)
+        if state is None:
+            raise StoreError("it could not be written in time: ask again what became of the scan")
+        if state.status != "cancelled":
+            raise _too_late()
         return json_response({"task_id": task_id, "status": "cancelled"}, 202)
 
     async def categories(self, request: web.Request) -> web.Response:
@@ -79,6 +89,10 @@ def _preferred(accept_language: str) -> str:
         if lang in LANGUAGES and quality > liked:
             best, liked = lang, quality
     return best
+
+
+def _too_late() -> Problem:
+    return Problem(409, "too_late", "the scan is over, or its answer is out")
 
 
 def unknown_task(task_id: str) -> Problem:

@@ -61,17 +61,34 @@ def test_across_restarts_it_adds_the_wall_time_that_passed_and_never_goes_back(
     """Clamped to zero where the wall went back, and nothing where it was not set on either side."""
     board = Board()
     clock = board.started(None)
+    before: tuple[int, int] | None = None  # the reading of the process before
+    begun = clock.now_ms()
     for span, jump, gap, up in steps:
         board.run(span)
         board.wall += jump
-        saved = clock.reading()
-        assert saved == (clock.now_ms(), board.wall)
+        now = clock.now_ms()
+        latest = board.wall if before is None else max(board.wall, before[1] + now - begun)
+        saved = before = clock.reading()
+        assert saved == (now, latest)
         board.wall += gap
         board.up = up  # it may have been switched off and on
         clock = board.started(saved)
+        begun = clock.now_ms()
         both_set = min(saved[1], board.wall) >= SET_MS
-        expected = saved[0] + (max(0, gap) if both_set else 0)
-        assert clock.now_ms() == expected >= saved[0]
+        expected = saved[0] + (max(0, board.wall - saved[1]) if both_set else 0)
+        assert begun == expected >= saved[0]
+
+
+def test_what_a_wrong_clock_makes_up_for_has_not_passed() -> None:
+    """Started five hours behind and then right again: ten minutes passed, and no five hours."""
+    board = Board()
+    saved = board.started(None).reading()
+    board.wall -= 5 * HOUR
+    clock = board.started(saved)
+    board.run(HOUR // 6)
+    saved = clock.reading()
+    board.wall += 5 * HOUR
+    assert board.started(saved).now_ms() == NOW + HOUR // 6
 
 
 @pytest.mark.parametrize(

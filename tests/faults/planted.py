@@ -14,11 +14,12 @@ from eco_actor.eventlog.event import Event
 from eco_actor.eventlog.hub import Hub
 from eco_actor.eventlog.log import EventLog
 from eco_actor.eventlog.place import Place, Resume
-from eco_actor.scan import recovery
+from eco_actor.scan import recovery, retention
 from eco_actor.scan.admission import Admission
 from eco_actor.scan.scan import Scan
 from eco_actor.scan.state import ScanState
 from eco_actor.scan.task_id import TaskIds
+from eco_actor.scan.volume import choose
 from eco_actor.web.idempotency import Claim
 
 SLOW_S: Final = 0.01
@@ -141,3 +142,48 @@ def resumes_one_too_early() -> None:
 def forgets_keys() -> None:
     """That a key was used is not written down."""
     put(Claim, "rows", lambda self, note: [])
+
+
+def removes_in_two() -> None:
+    """The events of scans that have to go do so in one transaction, and their rows in the next."""
+    forget = EventLog.forget
+
+    async def in_two(self: EventLog, channels: Sequence[str], writes: Sequence[Any] = ()) -> None:
+        await forget(self, channels)
+        await self.commit((), writes)
+
+    put(EventLog, "forget", in_two)
+
+
+def removes_unfinished() -> None:
+    """Retention takes all that nobody follows at the moment, over or not."""
+
+    def chosen(rows: Sequence[Any], keep: Any, now_ms: int, scans: int, size: int) -> Any:
+        return choose([row._replace(finished=1) for row in rows], keep, now_ms, len(rows), size)
+
+    put(retention, "choose", chosen)
+
+
+def trims_without_a_word() -> None:
+    """Who comes for what was trimmed is told that everything is there."""
+    resume = EventLog.resume
+
+    def silent(self: EventLog, channel: str, after: str | None, fresh: int) -> Place:
+        place = resume(self, channel, after, fresh)
+        if place.resume is Resume.PARTIAL:
+            return replace(place, resume=Resume.RECOVERED, missing=None)
+        return place
+
+    put(EventLog, "resume", silent)
+
+
+def gives_positions_again() -> None:
+    """What the last position was is found out from the events that are left."""
+    commit = Database.commit
+
+    def committed(self: Database, items: Sequence[Any]) -> Any:
+        placed = commit(self, items)
+        self.connection.execute("UPDATE floor SET position = 0")
+        return placed
+
+    put(Database, "commit", committed)

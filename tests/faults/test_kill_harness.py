@@ -11,7 +11,8 @@ import pytest
 
 from bench import crash_phase
 from bench.crash_judge import Tally
-from bench.crash_phase import Kill, Settings, at_points, at_random, phase
+from bench.crash_kills import Kill, at_points, at_random
+from bench.crash_phase import Settings, phase
 from bench.crash_points import POINTS, Phase
 from bench.crash_server import Server, Zygote
 from bench.crash_stages import SPREAD
@@ -57,6 +58,29 @@ async def test_a_planted_fault_is_found(
     assert getattr(tally, found) > 0, tally
     assert tally.faults
     assert tally.said
+
+
+@pytest.mark.parametrize(
+    ("fault", "point", "says"),
+    [
+        ("removes_in_two", "after a commit that removes scans", "is not gone, and has lost events"),
+        ("removes_unfinished", "before the answer step", "is gone, and was not over"),
+        ("trims_without_a_word", "after a step of a trim", "reader late"),
+    ],
+)
+async def test_a_planted_fault_of_retention_is_found(
+    parent: Zygote,
+    data_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    point: str,
+    says: str,
+) -> None:
+    """The report has words for it, whatever else comes of it."""
+    monkeypatch.setattr(crash_phase, "PATIENCE_S", 3.0)
+    settings = Settings(small=True, stand_ins=(SPREAD, f"{PLANTED}:{fault}"))
+    tally, _ = await phase(parent, data_dir, again_and_again(point), 1, settings)
+    assert any(says in text for text in tally.said), tally
 
 
 async def test_a_point_that_is_never_passed_is_a_fault(

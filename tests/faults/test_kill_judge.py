@@ -6,9 +6,10 @@ from typing import Any, Final, cast
 
 import pytest
 
-from bench.crash_judge import STEPS, Kept, Logged, Tally, judge
-from bench.crash_load import Book
-from bench.crash_readers import Reader, Told
+from bench.crash_book import Book
+from bench.crash_judge import STEPS, Tally, judge, judge_epochs, judge_history
+from bench.crash_kept import Kept, Logged
+from bench.crash_readers import Gap, Reader, Told
 
 SCAN: Final = "scan:s"
 REWARD: Final = {"points": 3, "character": {"id": "bo"}}
@@ -114,7 +115,7 @@ def never_begin(reader: Reader) -> None:
 
 
 def complain(reader: Reader) -> None:
-    reader.lost({"dropped": 1})
+    reader.lost({"channel": "app:one", "from": "e-5", "to": "e-5", "reason": "trimmed"})
 
 
 @pytest.mark.parametrize(
@@ -138,3 +139,123 @@ def test_a_reader_that_was_told_something_else_is_found(
     tally = judge(good(), seen)
     assert tally.faults == 1
     assert figures(tally) == found
+
+
+# ---- where little is kept
+
+
+def let_go() -> Kept:
+    """The scan is gone, and the channel is trimmed."""
+    return Kept(
+        (),
+        frozenset(),
+        frozenset(),
+        frozenset(),
+        [("s", 3, "bo")],
+        "ok",
+        removed=good().events,
+        gone=frozenset({"s"}),
+        trimmed={"app:one": 6},
+    )
+
+
+def late() -> Book:
+    """Its reader was told two events of the scan, then that it is gone; and of the trim."""
+    seen = book()
+    (reader,) = seen.readers
+    del reader.seen[2:]
+    reader.gone.add(SCAN)
+    reader.gaps.append(Gap("app:one", 5, 6))
+    return seen
+
+
+def test_what_was_let_go_of_whole_is_no_fault() -> None:
+    """The scan counts as finished; who was told more has seen it before."""
+    for seen in (late(), book()):
+        tally = judge(let_go(), seen)
+        assert (tally.faults, tally.finished, tally.removed, figures(tally)) == (0, 1, 1, {})
+
+
+@pytest.mark.parametrize(
+    ("kept", "found"),
+    [
+        (replace(let_go(), gone=frozenset()), {"lost": 1}),
+        (replace(let_go(), scans=frozenset({"s"})), {"lost": 1}),
+        (replace(let_go(), removed=good().events[1:]), {"lost": 1, "holes": 2, "repeats": 1}),
+        (replace(let_go(), events=good().events[:1]), {"lost": 1, "holes": 1, "repeats": 1}),
+        (replace(let_go(), trimmed={}), {}),
+        (replace(let_go(), rewards=[]), {}),
+        (replace(let_go(), parts=["scan s is gone, and has a row"]), {}),
+    ],
+)
+def test_what_was_let_go_of_in_part_is_found(kept: Kept, found: dict[str, int]) -> None:
+    """A scan is whole, or gone; and what a reader was told to be gone is so."""
+    tally = judge(kept, late())
+    assert tally.said
+    assert figures(tally) == found
+
+
+def test_a_position_that_was_given_twice_is_found() -> None:
+    """Even when what it was given to first is gone."""
+    kept = replace(good(), removed=[Logged(6, "app:two", {"id": "p0"})])
+    assert "position 6 was given 2 times" in judge(kept, book()).said
+
+
+def skip_unseen(reader: Reader) -> None:
+    reader.gaps.clear()
+
+
+def skip_too_much(reader: Reader) -> None:
+    reader.gaps[0] = Gap("app:one", 5, 7)
+
+
+def skip_within(reader: Reader) -> None:
+    del reader.seen[0]
+
+
+@pytest.mark.parametrize("what", [skip_unseen, skip_too_much, skip_within])
+def test_a_loss_that_nobody_was_told_of_is_found(what: Callable[[Reader], None]) -> None:
+    """Only what lies in a gap, or behind what it saw of a scan that is gone, need not be told."""
+    seen = late()
+    what(seen.readers[0])
+    assert judge(let_go(), seen).faults == 1
+
+
+COPY: Final = replace(good(), epochs=[("a", 1)], head=6)
+GONE_ON: Final = replace(COPY, epochs=[("a", 1), ("b", 7)])
+
+
+@pytest.mark.parametrize(
+    ("after", "original"),
+    [
+        (COPY, COPY),
+        (replace(COPY, epochs=[("a", 1), ("b", 6)]), COPY),
+        (GONE_ON, GONE_ON),
+        (replace(GONE_ON, epochs=[("b", 7)]), COPY),
+    ],
+)
+def test_a_copy_without_an_epoch_of_its_own_is_found(after: Kept, original: Kept) -> None:
+    """What follows in it would be taken for what followed in the original."""
+    seen = book()
+    judge_epochs(COPY, GONE_ON, COPY, seen)
+    assert not seen.wrong
+    judge_epochs(COPY, after, original, seen)
+    assert len(seen.wrong) == 1
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        replace(without(3), head=6),
+        replace(COPY, events=[*COPY.events[:-1], PUBLISHED._replace(data={"id": "p2"})]),
+        replace(COPY, events=[*COPY.events, PUBLISHED._replace(place=7)]),
+    ],
+)
+def test_a_copy_that_is_not_how_the_original_was_is_found(copy: Kept) -> None:
+    """It has all up to its last position, as it was, and nothing else."""
+    seen = book()
+    later = replace(COPY, removed=COPY.events, events=[PUBLISHED._replace(place=8)], head=8)
+    judge_history(COPY, later, seen)
+    assert not seen.wrong
+    judge_history(copy, later, seen)
+    assert len(seen.wrong) == 1

@@ -7,7 +7,8 @@ from typing import Final
 import pytest
 
 from bench.crash_judge import Tally
-from bench.crash_phase import Kill, Settings, at_points, at_random, phase
+from bench.crash_kills import Kill, at_points, at_random
+from bench.crash_phase import Settings, phase
 from bench.crash_points import POINTS, Point
 from bench.crash_server import Zygote
 from bench.crash_stages import SPREAD
@@ -30,6 +31,13 @@ SPREADING: Final = ("step", "said", "recovery")
 """Groups whose scans are to be found between any two of their events."""
 
 
+SMALL: Final = (("removal", "full"), ("trim", "normal"), ("random", "normal"))
+"""Where little is kept, and the rest goes all the time. Points of that are passed nowhere else."""
+
+COPIED: Final = "removal"
+"""The group while which backups are taken, the last of them restored elsewhere in the end."""
+
+
 def of(group: str) -> list[Point]:
     return [point for point in HERE if point.group == group]
 
@@ -39,7 +47,8 @@ def kills_of(group: str, durability: str) -> list[Kill]:
     rng = random.Random(f"{SEED} {group} {durability}")
     if group == "random":
         return at_random(rng, RANDOM)
-    return at_points(rng, of(group), 2 if durability == "full" else 1)
+    once = durability != "full" or (group, durability) in SMALL
+    return at_points(rng, of(group), 1 if once else 2)
 
 
 def report(tally: Tally, history: list[Kill]) -> str:
@@ -48,7 +57,10 @@ def report(tally: Tally, history: list[Kill]) -> str:
 
 
 RUNS: Final = [
-    (group, durability) for group in [*GROUPS, "random"] for durability in ("full", "normal")
+    (group, durability)
+    for group in [*GROUPS, "random"]
+    for durability in ("full", "normal")
+    if (group, durability) in SMALL or not any(point.small for point in of(group))
 ]
 
 
@@ -59,12 +71,17 @@ async def test_nothing_is_lost_or_told_twice(
     """Whatever was promised is in the log once, and each client was told exactly the log."""
     kills = kills_of(group, durability)
     stand_ins = (SPREAD,) if group in SPREADING else ()
-    settings = Settings(durability, stand_ins=stand_ins)
+    small, copies = (group, durability) in SMALL, group == COPIED
+    settings = Settings(durability, stand_ins=stand_ins, small=small, copies=copies)
     tally, history = await phase(parent, data_dir, kills, SEED, settings)
     assert not tally.faults, report(tally, history)
     assert tally.finished == tally.accepted > 0
     assert tally.published > 0
     assert tally.resumes > tally.kills  # the clients were there all the while
+    assert bool(tally.removed) == small
+    assert tally.copies == copies
+    if group == "trim":
+        assert tally.gaps
     if group == "step":
         assert tally.left.keys() == {1, 2, 3, 4}, tally.left
     if group != "random":

@@ -5,7 +5,8 @@ from typing import Final
 
 import pytest
 
-from bench.crash_phase import Kill, Settings, phase
+from bench.crash_kills import Kill
+from bench.crash_phase import Settings, phase
 from bench.crash_points import Phase
 from bench.crash_server import Zygote
 from eco_actor.scan.model_cache import default_cache_dir, ensure_model

@@ -9,8 +9,10 @@ from typing import Final
 import aiohttp
 import pytest
 
-from bench.crash_judge import judge, read
-from bench.crash_load import TOKEN, Load, Request
+from bench.crash_book import Request
+from bench.crash_judge import judge
+from bench.crash_kept import read
+from bench.crash_load import TOKEN, Load
 from bench.crash_server import Server, Zygote
 from bench.crash_stages import SPREAD
 from tests.faults import poison

@@ -132,7 +132,7 @@ async def test_a_server_stops_in_time_though_a_write_hangs(patron: Patron) -> No
         told = await asyncio.gather(first, *behind, return_exceptions=True)
         assert not [each for each in told if isinstance(each, Answer) and each.status == 202]
         await asyncio.to_thread(stack.close)  # who is in a system call cannot end before
-    await asyncio.to_thread(patron.server.stop)  # exit status 0
+    await asyncio.to_thread(patron.server.end)  # exit status 0
     await asyncio.to_thread(patron.server.start)
     for (task_id,) in rows(patron.server.data_dir, "SELECT task_id FROM scans"):
         patron.books.scans.add(task_id)

@@ -168,19 +168,22 @@ def readonly_file(data_dir: Path) -> AbstractContextManager[None]:
 
 
 @pytest.mark.parametrize(
-    ("place", "status"), [(readonly_folder, 2), (readonly_file, 1)], ids=["folder", "file"]
+    ("place", "reason", "status"),
+    [(readonly_folder, "Read-only file system", 2), (readonly_file, "disk is read-only", 1)],
+    ids=["folder", "file"],
 )
 def test_what_cannot_be_written_is_refused(
     left: dict[str, Path],
     tmp_path: Path,
     place: Callable[[Path], AbstractContextManager[None]],
+    reason: str,
     status: int,
 ) -> None:
     """A data directory or a database file that is read-only."""
     copy = tmp_path / "data"
     shutil.copytree(left["stopped"], copy)
     with place(copy):
-        check_refused(copy, "Read-only file system", status)
+        check_refused(copy, reason, status)
 
 
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])

@@ -14,8 +14,8 @@ from eco_actor.runtime.testing import run_virtual
 from eco_actor.scan import retention
 from eco_actor.scan.events import channel
 from eco_actor.scan.options import Options
-from eco_actor.scan.retention import INTERVAL_S, REST_S, STEP, ScanRetention
-from eco_actor.scan.tables import GONE_COUNT, OLDEST, OLDEST_GONE, VOLUME
+from eco_actor.scan.retention import REST_S, STEP, ScanRetention
+from eco_actor.scan.tables import GONE_COUNT, KEYED_COUNT, OLDEST, OLDEST_GONE, VOLUME
 from eco_actor.scan.views import Views
 from eco_actor.scan.volume import GONE_MS, KEYED_MS, Keep, Volume
 from tests.fakes import FakeStore
@@ -209,6 +209,8 @@ class Asked:
             first = int(given[0] or -1) + 1
             last = min(self.count, first + given[1])
             return [(f"{n:09}", n, 1, self.keyed, n, 100) for n in range(first, last)]
+        if sql == KEYED_COUNT:
+            return [(self.count * self.keyed,)]
         return [(0,)] if sql == GONE_COUNT else []
 
 
@@ -228,17 +230,15 @@ def test_while_nothing_is_too_much_the_log_is_hardly_read() -> None:
 
 
 def test_scans_that_have_to_stay_are_walked_over_once_a_rest() -> None:
-    """Too many with living keys: each step reads a few, and no look begins the walk anew."""
+    """Too many with living keys: they are no excess, and are looked at no more than others."""
 
     async def main() -> None:
         asked = Asked(100 * STEP, keyed=1)
         log = EventLog(asked.store)
         await log.open()
         async with keeping(log, Keep(scans=5)):
-            await asyncio.sleep(REST_S - INTERVAL_S)
-            assert asked.asked.count(OLDEST) == 101
-            await asyncio.sleep(REST_S)
-            assert asked.asked.count(OLDEST) == 202
+            await asyncio.sleep(REST_S * 10 - 1)
+        assert asked.asked.count(OLDEST) <= 10 * 101
         assert asked.store.forgotten == []
 
     run_virtual(main())
@@ -246,7 +246,7 @@ def test_scans_that_have_to_stay_are_walked_over_once_a_rest() -> None:
 
 @pytest.mark.parametrize("fault", ["reads", "writes"])
 def test_a_store_that_fails_is_left_alone_for_a_while(fault: str) -> None:
-    """Nobody is restarted, and when it works again what is too much goes, counted anew."""
+    """Nobody is restarted, and when it works again what is too much goes."""
 
     async def main() -> None:
         asked = Asked(10)
@@ -257,12 +257,12 @@ def test_a_store_that_fails_is_left_alone_for_a_while(fault: str) -> None:
         volume = Volume()
         async with keeping(log, Keep(scans=4), volume):
             await asyncio.sleep(REST_S - 1)
-            assert len(asked.asked) <= 3
+            assert len(asked.asked) <= 4
             assert asked.store.forgotten == []
             asked.broken, asked.store.trouble = False, None
             await asyncio.sleep(2)
             assert asked.store.forgotten == [f"scan:{n:09}" for n in range(6)]
             assert (volume.scans, volume.size) == (4, 400)
-        assert asked.asked.count(VOLUME) == 2
+        assert asked.asked.count(VOLUME) == (2 if fault == "reads" else 1)
 
     run_virtual(main())

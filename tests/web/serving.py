@@ -104,6 +104,10 @@ class Server:
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Ask it to stop: it does so in time, and is content."""
         self._running.send_signal(number)
+        self.end()
+
+    def end(self) -> None:
+        """It was asked to stop: it does so in time, and is content."""
         try:
             status = self._running.wait(STOP_S)
         except subprocess.TimeoutExpired:
