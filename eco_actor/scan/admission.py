@@ -94,6 +94,8 @@ class Admission:
         keyed: bool,
     ) -> "asyncio.Future[str]":
         """Queue the acceptance; the place is reserved until it is decided."""
+        if self._scans() is None:  # they were stopped while the picture was decoded
+            raise Busy("the server stops, or its scans are being restarted")
         pipeline = self.pipeline
         at_ms = pipeline.log.now_ms()
         task_id = self._ids.make(at_ms)
