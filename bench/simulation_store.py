@@ -18,8 +18,9 @@ from eco_actor.eventlog import Durability, SqliteStore, SteadyClock, StoreError,
 from eco_actor.eventlog.committer import Append
 from eco_actor.eventlog.database import Database
 from eco_actor.eventlog.health import Health
+from eco_actor.eventlog.readers import Query
 from eco_actor.eventlog.store import Offer
-from eco_actor.eventlog.writer import CLOSED, PROBE_S, Query, Read, Settle, Trim, Writer, _Pause
+from eco_actor.eventlog.writer import CLOSED, PROBE_S, Read, Settle, Trim, Writer, _Pause
 
 WRITE_S: Final = (0.0, 0.0, 0.001, 0.01, 0.2)
 READ_S: Final = (0.0, 0.0, 0.001, 0.02)
@@ -197,7 +198,7 @@ class VirtualWriter(Writer):
         settled = self._committer.commit(appends)
         await self._disk_takes()
         self._in_hand, self._busy_since = (), None
-        self._call_loop(self._committed, settled, self._committer.fault)
+        self._call_loop(self._committed, settled, self._committer.met, self._committer.fault)
 
     async def _disk_takes(self) -> None:
         seconds, self._machine.hang = self._machine.hang, 0.0

@@ -46,7 +46,7 @@ def test_one_each_is_one_transaction_for_each_event(
 ) -> None:
     """However many wait; all that was counted was written."""
     found = Load(durability, 10, 0.05, 300, alone=True).put_on(tmp_path)
-    assert {len(batch) for batch in batches} == {1}
+    assert {len(batch) for batch in batches if batch} == {1}  # a close sends an empty one
     assert round(found["rows_s"] * 0.05) <= len(batches)
 
 

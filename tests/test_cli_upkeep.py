@@ -12,7 +12,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from eco_actor.upkeep import DATABASE, STAGED
+from eco_actor.eventlog.connecting import STAGED
+from eco_actor.upkeep import DATABASE
 from tests.test_cli import check_refused, run
 from tests.web.serving import ROOT, Server, environment
 

@@ -10,9 +10,10 @@ import pytest
 from eco_actor.doctor import data
 from eco_actor.doctor.finding import Level
 from eco_actor.eventlog.clock import SET_MS
+from eco_actor.eventlog.connecting import STAGED
 from eco_actor.eventlog.copying import beside
 from eco_actor.eventlog.schema import VERSION
-from eco_actor.upkeep import DATABASE, STAGED
+from eco_actor.upkeep import DATABASE
 from tests.eventlog.files_of_logs import closed, left, of_version_1
 
 

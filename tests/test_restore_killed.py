@@ -13,6 +13,7 @@ import pytest
 
 from eco_actor import upkeep
 from eco_actor.eventlog import StoreError, copying
+from eco_actor.eventlog.connecting import STAGED
 from eco_actor.eventlog.copying import beside
 from eco_actor.upkeep import (
     DATABASE,
@@ -104,7 +105,7 @@ def test_a_restore_that_is_killed_leaves_one_of_the_two_whole(
 
 def test_finishing_a_restore_may_be_killed_too(data_dir: Path, file: Path, tmp_path: Path) -> None:
     """Again and again: it only ever goes on."""
-    shutil.copy(file, beside(data_dir / DATABASE, upkeep.STAGED))
+    shutil.copy(file, beside(data_dir / DATABASE, STAGED))
     step = 0
     while True:
         place = tmp_path / f"killed-{step}"
@@ -123,7 +124,7 @@ def test_a_loss_of_power_while_a_restore_is_finished_leaves_the_new_one_whole(
     data_dir: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever changes of names since the last sync of the directory are lost."""
-    shutil.copy(file, beside(data_dir / DATABASE, upkeep.STAGED))
+    shutil.copy(file, beside(data_dir / DATABASE, STAGED))
     before, done = tmp_path / "before", list[tuple[str, ...]]()
     shutil.copytree(data_dir, before)
     monkeypatch.setattr(upkeep, "sync_folder", lambda folder: done.append(("sync",)))
@@ -159,7 +160,7 @@ def test_a_loss_of_power_while_a_restore_is_finished_leaves_the_new_one_whole(
 
 def test_nobody_reads_between_the_two(data_dir: Path, file: Path, tmp_path: Path) -> None:
     """While a restore is to be finished, what is there may be half of a pair."""
-    shutil.copy(file, beside(data_dir / DATABASE, upkeep.STAGED))
+    shutil.copy(file, beside(data_dir / DATABASE, STAGED))
     with pytest.raises(StoreError, match="a restore was cut short"):
         backup(data_dir, tmp_path / "copy.db", quiet)
     with pytest.raises(StoreError, match="a restore was cut short"):

@@ -197,7 +197,7 @@ PLANTS: Final[dict[Plant, str]] = {
     resume_too_far: "not told of",
     say_a_step_again: r"seq (\d+) comes after \1",
     grant_without_the_ledger: "0 rewards are granted",
-    remove_the_unfinished: "is gone, and was not over",
+    remove_the_unfinished: "is gone, and was not over|finished None, over False",
     remove_too_early: "is gone at the age of",
     forget_the_tries: "is looked at once too often",
     count_a_try_too_many: r"step_crashed after [12] crashes",

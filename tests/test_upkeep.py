@@ -10,6 +10,7 @@ import pytest
 
 from eco_actor import upkeep
 from eco_actor.eventlog import Draft, Durability, StoreError
+from eco_actor.eventlog.connecting import STAGED
 from eco_actor.eventlog.copying import beside
 from eco_actor.eventlog.database import Database, Item
 from eco_actor.upkeep import (
@@ -131,7 +132,7 @@ def test_a_restore_after_one_that_was_cut_short_brings_that_to_its_end_first(
     data_dir: Path, file: Path
 ) -> None:
     """Nothing is lost by trying again: both databases of before are kept."""
-    shutil.copy(file, beside(data_dir / DATABASE, upkeep.STAGED))
+    shutil.copy(file, beside(data_dir / DATABASE, STAGED))
     restore(data_dir, file, quiet)
     assert [count(one) for one, _ in replaced_ones(data_dir)] == [OLD, NEW]
     assert started(data_dir) == (NEW, 2)

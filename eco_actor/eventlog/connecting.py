@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from eco_actor.eventlog.faults import DAMAGED, fault_of
+from eco_actor.eventlog.faults import DAMAGED, READ_ONLY, fault_of
 from eco_actor.eventlog.schema import check_ours
 from eco_actor.eventlog.store import StoreError, Tables
 
@@ -32,6 +32,8 @@ def inspect(path: Path, packages: Sequence[Tables]) -> sqlite3.Connection | None
         if logged:
             raise StoreError(DAMAGED.reason)  # SQLite would drop what the log has
         return None
+    if not os.access(path, os.W_OK):
+        raise StoreError(READ_ONLY.reason)  # SQLite would leave an empty log beside it
     pages = _pages_in_header(path)
     how = "mode=ro" if logged else "immutable=1"  # which makes no further files
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=LOCK_S)

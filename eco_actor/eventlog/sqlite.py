@@ -142,11 +142,11 @@ class SqliteStore:
             log.error("the store is left behind: a write has not come back")
             self._tell(writer.leave(CLOSED))
 
-    def _settle(self, settled: Sequence[Settled], fault: Fault | None) -> None:
+    def _settle(self, settled: Sequence[Settled], met: Fault | None, fault: Fault | None) -> None:
         """A write has come back, with what became of a batch, or of a try."""
+        if met is not None and self._health.failed(met):
+            log.error("nothing can be written: %s", met.reason)
         over = fault is None and self._health.worked()
-        if fault is not None and self._health.failed(fault):
-            log.error("nothing can be written: %s", fault.reason)
         self._tell(settled)  # whoever is told may append what comes next
         if over:
             log.warning("writing works again")

@@ -54,9 +54,9 @@ class _Pause(Enum):
 
 Work = Append | Read | Trim
 
-Settle = Callable[[Sequence[Settled], Fault | None], None]
-"""Called in the loop each time a write has come back: what became of its batch, and the fault of
-the storage, None while it works."""
+Settle = Callable[[Sequence[Settled], Fault | None, Fault | None], None]
+"""Called in the loop each time a write has come back: what became of its batch, the fault of the
+storage that it met, and the one that there still is; None while it works."""
 
 
 class Writer:
@@ -129,10 +129,12 @@ class Writer:
         for append in self._in_hand:
             append.tell((), StoreUncertain(reason))
 
-    def _committed(self, settled: Sequence[Settled], fault: Fault | None) -> None:
+    def _committed(
+        self, settled: Sequence[Settled], met: Fault | None, fault: Fault | None
+    ) -> None:
         """The one callback of a write."""
         if not self._left:
-            self._settle(settled, fault)
+            self._settle(settled, met, fault)
 
     # ---- in the thread
 
@@ -192,7 +194,8 @@ class Writer:
         self._busy_since = time.monotonic()
         self._committer.probe()
         self._busy_since = None
-        self._call_loop(self._committed, (), self._committer.fault)
+        fault = self._committer.fault
+        self._call_loop(self._committed, (), fault, fault)
 
     def _commit(self, appends: Sequence[Append]) -> None:
         if not appends:
@@ -202,10 +205,7 @@ class Writer:
         settled = self._committer.commit(appends)
         self._busy_since = None
         self._in_hand = ()
-        met, fault = self._committer.met, self._committer.fault
-        self._call_loop(self._committed, settled, met)
-        if met is not fault:  # it is over already, but whoever stopped for it has to hear of both
-            self._call_loop(self._committed, (), fault)
+        self._call_loop(self._committed, settled, self._committer.met, self._committer.fault)
 
     def _trim_step(self, trim: Trim) -> bool:
         """One step; whether it was the last."""
@@ -213,7 +213,8 @@ class Writer:
         step = self._committer.trim(trim.excess)
         self._busy_since = None
         self._call_loop(trim.told, step)
-        self._call_loop(self._committed, (), self._committer.fault)
+        fault = self._committer.fault
+        self._call_loop(self._committed, (), fault, fault)
         if isinstance(step, StoreError):
             return True
         trim.excess = trim.excess.less(step.events, step.size)

@@ -7,8 +7,9 @@ from typing import Any
 
 from eco_actor.eventlog import Durability, SqliteStore, StoreError
 from eco_actor.eventlog.database import Database
+from eco_actor.eventlog.readers import Query
 from eco_actor.eventlog.store import Offer
-from eco_actor.eventlog.writer import Query, Read, Settle, Trim, Work, Writer, _resolve
+from eco_actor.eventlog.writer import Read, Settle, Trim, Work, Writer, _resolve
 
 
 class InlineStore(SqliteStore):

@@ -46,7 +46,7 @@ async def test_the_page_shows_the_tree(browser_page: Page, observer_url: str) ->
         await expect(line.locator(".c-state")).to_have_text("running")
     store = browser_page.locator(row("/eco/store"))
     await expect(store.locator(".c-mailbox")).to_contain_text("0/1")
-    await expect(store.locator(".c-mailbox")).to_contain_text("buffer")
+    await expect(store.locator(".c-mailbox")).to_contain_text("latest")
     await expect(browser_page.locator("#feed")).to_have_text("live")
     shown = await browser_page.locator("#totals").inner_text()
     for name in ("Actors", "Messages/s", "Restarts", "Dead letters", "Loop lag"):
