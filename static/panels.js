@@ -59,7 +59,7 @@ function explain({ status, code, detail }) {
     return { title: t(kind), text: t(`${kind}.text`), photo: false };
   }
   const kinds = { 400: "unreadable", 404: "gone", 410: "gone", 413: "large", 415: "type", 422: "unreadable", 429: "busy", 503: "busy" };
-  const kind = kinds[status];
+  const kind = code === "storage" ? code : kinds[status];
   if (!kind) return { title: t("error.title"), text: detail, photo: false };
   return { title: t(`error.${kind}`), text: t(`error.${kind}.text`), photo: [400, 413, 415, 422].includes(status) };
 }

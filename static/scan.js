@@ -30,7 +30,7 @@ export class Problem extends Error {
   }
 
   get busy() {
-    return this.status === 503 || this.status === 429;
+    return (this.status === 503 && this.code !== "storage") || this.status === 429;
   }
 }
 

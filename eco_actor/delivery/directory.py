@@ -129,7 +129,9 @@ class Directory:
         if last is None:
             task_id = channel.partition(":")[2]
             if await self._gone(task_id):
-                raise Refused("gone", f"the scan {task_id!r} was removed: it is too old")
+                raise Refused(
+                    "gone", f"the scan {task_id!r} was removed: scans are kept for a while"
+                )
             raise Refused("unknown_task", f"there is no scan {task_id!r}")
         return last
 

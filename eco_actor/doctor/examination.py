@@ -40,7 +40,8 @@ def examine(config: Config) -> list[Finding]:
         found.append(ok("durability off", "nothing is kept beyond the process, and no disk needed"))
         found.append(data.look_at_clock(wall_ms(), None))
     address = Address(config.host, config.port)
-    found += _try("port", lambda: [machine.look_at_port(address, runs=runs)])
+    promise = config.durability.value
+    found += _try("port", lambda: [machine.look_at_port(address, runs=runs, durability=promise)])
     found += _try("streams", lambda: [machine.look_at_handover()])
     found += _try("open files", lambda: [_look_at_open_files(config)])
     found += _try("model", lambda: [look_at_model(vision=config.vision)])

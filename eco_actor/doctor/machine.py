@@ -79,8 +79,8 @@ def look_at_server(data_dir: Path) -> tuple[Finding, bool]:
     return ok(what, f"one runs on this data directory (process {holder})"), True
 
 
-def look_at_port(address: Address, *, runs: bool) -> Finding:
-    """Whether a server can listen there, or, when one *runs*, how it is."""
+def look_at_port(address: Address, *, runs: bool, durability: str = "full") -> Finding:
+    """Whether a server can listen there, or, when one *runs*, how it is, and its *durability*."""
     what, place = "port", f"{address.host} port {address.port}"
     try:
         _bind(address)
@@ -90,7 +90,7 @@ def look_at_port(address: Address, *, runs: bool) -> Finding:
         return fail(what, f"{place}: {error}", "--port is at most 65535")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return _ask(what, address) if runs else _taken(what, place)
+            return _ask(what, address, durability) if runs else _taken(what, place)
         if error.errno == errno.EACCES:
             return fail(what, f"{place} is for root only", "--port above 1023 behind a proxy")
         return fail(what, f"{place}: {error.strerror}", "--host and --port pick others")
@@ -117,7 +117,7 @@ def _bind(address: Address) -> None:
             sock.bind(place)
 
 
-def _ask(what: str, address: Address) -> Finding:
+def _ask(what: str, address: Address, durability: str) -> Finding:
     """How the server that has the port is."""
     place = urlsplit(address.url_here)
     assert place.hostname is not None
@@ -131,7 +131,14 @@ def _ask(what: str, address: Address) -> Finding:
     finally:
         asked.close()
     if answer.status == 200:
-        return ok(what, f"{address.url} answers: ready, durability {said.get('durability')}")
+        promise = said.get("durability")
+        if promise != durability:
+            return warn(
+                what,
+                f"{address.url} answers: ready, durability {promise}, not {durability}",
+                f"--durability {promise}, to be told about that server",
+            )
+        return ok(what, f"{address.url} answers: ready, durability {promise}")
     return fail(what, f"{address.url} answers: {said.get('detail')}", "see to that, or its log")
 
 

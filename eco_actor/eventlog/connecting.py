@@ -13,6 +13,10 @@ from eco_actor.eventlog.store import StoreError, Tables
 STAGED: Final = ".restore"
 """Ends the name of a database that is whole, checked, and to take the place of the present one."""
 
+CHECKED: Final = 64 << 20
+"""Bytes up to which a database whose process did not end in order is read whole before it is used:
+some tenths of a second, a few seconds on an SD card. Larger ones are for `doctor`."""
+
 LOCK_S: Final = 2.0
 """Seconds that a write waits for the lock of another program."""
 
@@ -38,10 +42,12 @@ def inspect(path: Path, packages: Sequence[Tables]) -> sqlite3.Connection | None
     how = "mode=ro" if logged else "immutable=1"  # which makes no further files
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=LOCK_S)
     try:
-        check_ours(db, packages)
+        version = check_ours(db, packages)
         # It may rightly be short of pages, where a checkpoint was cut off, but only of those that
         # the write-ahead log has.
-        if logged and size < pages * _page_size(db):
+        short = logged and size < pages * _page_size(db)
+        cut_off = version and db.execute("SELECT 1 FROM opened").fetchone() is not None
+        if short or (cut_off and size + logged <= CHECKED):
             ((found,), *_) = db.execute("PRAGMA quick_check(1)").fetchall()
             if found != "ok":
                 raise StoreError(DAMAGED.reason)

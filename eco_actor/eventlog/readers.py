@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from eco_actor.eventlog.connecting import open_reader
+from eco_actor.eventlog.faults import Fault, fault_of
 from eco_actor.eventlog.store import StoreError
 
 READERS: Final = 2
@@ -19,10 +20,12 @@ Query = Callable[[sqlite3.Connection], Any]
 class Readers:
     """Opened with the database, for who opens a file later may find another. Blocks; sqlite3.Error.
 
-    Queries wait in a queue without a bound: who asks is bounded, as requests are.
+    Queries wait in a queue without a bound: who asks is bounded, as requests are. *damaged* is
+    called, in a thread, with a fault of the storage that will not go by itself.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, damaged: Callable[[Fault], None]) -> None:
+        self._damaged = damaged
         self._connections = [open_reader(path) for _ in range(READERS)]
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for connection in self._connections:
@@ -41,6 +44,10 @@ class Readers:
                 raise StoreError("the store is closed")
             return query(connection)
         except Exception as error:  # whatever it is, it is the reader's, not the caller's
+            fault = fault_of(error)
+            if fault is not None and fault.lasting:
+                self._damaged(fault)
+                raise StoreError(fault.reason) from error
             raise StoreError(str(error)) from error
         finally:
             self._idle.put(connection)

@@ -5,6 +5,7 @@ the memory of the one connection, and the writer serves the reads in between.
 """
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -112,7 +113,13 @@ class SqliteStore:
     async def open(self, offer: Offer, recovered: Callable[[], None] = lambda: None, /) -> int:
         self._offer, self._recovered = offer, recovered
         self._health = Health()
-        database, self._readers = await in_thread("store-open", self._open)
+        loop = asyncio.get_running_loop()
+
+        def damaged(fault: Fault) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._found, fault)
+
+        database, self._readers = await in_thread("store-open", lambda: self._open(damaged))
         self._database = database
         if self._path is not None and sqlite3.sqlite_version_info < FIXED:
             log.info(
@@ -144,13 +151,17 @@ class SqliteStore:
 
     def _settle(self, settled: Sequence[Settled], met: Fault | None, fault: Fault | None) -> None:
         """A write has come back, with what became of a batch, or of a try."""
-        if met is not None and self._health.failed(met):
-            log.error("nothing can be written: %s", met.reason)
+        if met is not None:
+            self._found(met)
         over = fault is None and self._health.worked()
         self._tell(settled)  # whoever is told may append what comes next
         if over:
             log.warning("writing works again")
             self._recovered()
+
+    def _found(self, fault: Fault) -> None:
+        if self._health.failed(fault):
+            log.error("nothing can be written: %s", fault.reason)
 
     def _tell(self, settled: Sequence[Settled]) -> None:
         """The events of a batch are shown, then its owners told."""
@@ -239,12 +250,12 @@ class SqliteStore:
 
     # ---- in a thread
 
-    def _open(self) -> tuple[Database, Readers | None]:
+    def _open(self, damaged: Callable[[Fault], None]) -> tuple[Database, Readers | None]:
         database = Database(self._path, self._durability, self._tables, self._clock)
         if self._path is None:
             return database, None
         try:
-            return database, Readers(self._path)
+            return database, Readers(self._path, damaged)
         except sqlite3.Error as error:
             database.close(in_order=False)
             raise StoreError(f"{self._path}: {error}") from error

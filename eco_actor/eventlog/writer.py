@@ -159,7 +159,9 @@ class Writer:
         try:
             self._database.close(in_order=not self._left)
         except Exception as error:
-            log.error("the database was not closed in order: %s", error)
+            log.error(
+                "the database was not closed in order, which costs the next start a look: %s", error
+            )
         self._call_loop(_resolve, self.ended, None, None)
 
     def _gather(self, *, wait: bool) -> "tuple[list[Append], Read | Trim | _Pause]":

@@ -161,7 +161,7 @@ class Scan(Actor[Message]):
             self.pipeline.left.put(self.task_id, Tries(step, self.crashes), self.pipeline.log)
 
     def _give_up(self, error: StoreError) -> None:
-        log.error("scan %s stops, the log cannot take it: %s", self.task_id, error)
+        log.warning("scan %s goes on when the log takes it again: %s", self.task_id, error)
         # Which of its events are in the log is for recovery to find out.
         step = self.state.next_step or self.state.step
         self.pipeline.left.put(self.task_id, Tries(step, self.crashes))

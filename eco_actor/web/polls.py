@@ -135,7 +135,7 @@ class PollRoutes:
         if found.live is None:
             await self._read(found.channel, answer)
             if not (answer or found.is_over) and self._log.forgotten(found.channel):
-                raise Problem(410, "gone", "the scan was just removed: it is too old")
+                raise Problem(410, "gone", "the scan was just removed: scans are kept for a while")
         # From here on in the turn of the loop in which the reading ended: nothing gets in between.
         over = found.last is not None and answer.position >= found.last.position
         if not (answer or over or self._stopped or asked.wait == 0.0):

@@ -72,7 +72,9 @@ class ScanRoutes:
     async def _missing(self, task_id: str) -> Problem:
         """What is said of a scan of which the log has nothing. StoreError."""
         if await self._views.gone(task_id):
-            return Problem(410, "gone", f"the scan {task_id!r} was removed: it is too old")
+            return Problem(
+                410, "gone", f"the scan {task_id!r} was removed: scans are kept for a while"
+            )
         return unknown_task(task_id)
 
 

@@ -234,3 +234,19 @@ async def test_a_start_on_a_full_disk_says_so_and_works_once_there_is_room(
     await patron.check_end(await patron.begin())
     await asyncio.to_thread(running.stop)
     assert len(rows(data_dir, "SELECT task_id FROM scans")) == before + 1
+
+
+def test_damage_inside_is_found_after_an_end_that_was_not_an_orderly_one(
+    left: dict[str, Path], tmp_path: Path
+) -> None:
+    """As a loss of power leaves it on a cheap card: pages in the middle are not what they were."""
+    copy = tmp_path / "data"
+    shutil.copytree(left["stopped"], copy)
+    path = copy / "eco.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("INSERT INTO opened VALUES ('full')")
+    size = path.stat().st_size
+    with path.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(b"\xa5" * 8192)
+    check_refused(copy, "the database is damaged")

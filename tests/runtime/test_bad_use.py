@@ -56,7 +56,11 @@ def test_an_actor_may_have_parameters_of_any_name() -> None:
     assert made.called == "b"
 
 
-@pytest.mark.parametrize("mistake", [dict, lambda: 7, lambda: None, lambda: Echo], ids=repr)
+@pytest.mark.parametrize(
+    "mistake",
+    [dict, lambda: 7, lambda: None, lambda: Echo],
+    ids=["a dict", "a number", "nothing", "a class"],
+)
 def test_a_factory_that_makes_no_actor_is_named_with_what_it_made(mistake: Any) -> None:
     """At the start of the system, with the path; nothing is left running."""
 
