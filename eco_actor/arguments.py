@@ -42,8 +42,8 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve.add_argument("--log-level", choices=LOG_LEVELS, help="(info)")
     serve.epilog = (
         "From the environment only: how much is kept of scans that are over, ECO_KEEP_SCANS"
-        " (20000), ECO_KEEP_SCAN_HOURS (24) since their end, ECO_KEEP_SCAN_MIB (256) of events; bounds,"
-        " ECO_MAX_SCANS (256) under way, ECO_MAX_CONNECTIONS (16000)."
+        " (20000), ECO_KEEP_SCAN_HOURS since their end (24), ECO_KEEP_SCAN_MIB of events (256);"
+        " and bounds: ECO_MAX_SCANS under way (256), ECO_MAX_CONNECTIONS (16000)."
     )
 
 
