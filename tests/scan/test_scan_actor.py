@@ -244,7 +244,7 @@ def test_a_log_that_cannot_take_the_end_is_reported_and_the_actor_ends(
     world = World()
     world.store.fails = lambda drafts: "no space" if drafts and drafts[0].final else None
     assert outline(scanned(world)) == GOOD[:4]
-    assert "the log cannot take it: no space" in caplog.text
+    assert "goes on when the log takes it again: no space" in caplog.text
 
 
 @pytest.mark.parametrize("how", ["refused", "failed"])
