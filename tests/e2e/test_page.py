@@ -199,6 +199,27 @@ async def test_a_busy_server_is_asked_again_by_itself(browser_page: Page, page_u
     assert keys[0] == keys[1]
 
 
+async def test_a_disk_that_takes_nothing_is_no_crowd(browser_page: Page, page_url: str) -> None:
+    """A person is told to call somebody, and once that is mended the same photo goes through."""
+    keys: list[str] = []
+
+    async def full_once(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if len(keys) > 1:
+            await route.continue_()
+            return
+        body = {"status": 503, "code": "storage", "title": "Busy", "detail": "the disk is full"}
+        await route.fulfill(status=503, headers={"Retry-After": "1"}, json=body)
+
+    await browser_page.route("**/scan/classify?*", full_once)
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", upload(photo()))
+    await expect(browser_page.get_by_text("관리하시는 분께 알려 주세요")).to_be_visible()
+    await browser_page.get_by_role("button", name="다시 시도").click()
+    await bin_of(browser_page)
+    assert len(keys) == 2
+
+
 async def test_without_a_stream_the_page_asks_for_the_result(
     browser_page: Page, page_url: str
 ) -> None:
