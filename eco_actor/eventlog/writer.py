@@ -214,9 +214,9 @@ class Writer:
         self._busy_since = time.monotonic()
         step = self._committer.trim(trim.excess)
         self._busy_since = None
-        self._call_loop(trim.told, step)
         fault = self._committer.fault
         self._call_loop(self._committed, (), fault, fault)
+        self._call_loop(trim.told, step)
         if isinstance(step, StoreError):
             return True
         trim.excess = trim.excess.less(step.events, step.size)
