@@ -14,9 +14,12 @@ import asyncio
 import io
 import json
 import os
+import sqlite3
 import statistics
 import sys
+import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -180,6 +183,26 @@ def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {key: round(statistics.median(r[key] for r in rounds), 2) for key in rounds[0]}
 
 
+def alone(post: bytes, seconds: float, durability: str, core: int, page_size: int | None) -> int:
+    """Bytes written to storage by a scan when one follows the other.
+
+    With *page_size* in a database of such pages, which a server takes as it finds them.
+    """
+    with tempfile.TemporaryDirectory(prefix="eco-bench-") as folder:
+        if page_size is not None:
+            with closing(sqlite3.connect(Path(folder, "eco.db"))) as db:
+                db.execute(f"PRAGMA page_size={page_size}")
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("VACUUM")
+        options = ("--durability", durability, "--vision", "off", "--data-dir", folder)
+        with eco(*options, core=core) as server:
+            uvloop.run(measure(server, post, 1, 0.5))  # the first ones make the file grow
+            before = server.disk_bytes()
+            found = uvloop.run(measure(server, post, 1, seconds)).figures()
+            written = server.disk_bytes() - before
+            return round(written / (found["scans_s"] * seconds))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -214,6 +237,11 @@ def main() -> None:
             done += category[-1]["scans_s"] * given.seconds
             plain.append(rounds_of(plain_server, by_category, given.clients))
         disk_per_scan = (server.disk_bytes() - disk) / done
+    usual: dict[str, int] = {}
+    if given.durability != "off":
+        for name, page_size in (("ours", None), ("pages_of_4096", 4096)):
+            length = given.seconds / 2
+            usual[name] = alone(by_category, length, given.durability, server_core, page_size)
     if not given.no_vision:
         with eco(*options[:2], core=server_core) as server:
             vision = [rounds_of(server, by_photo, 8) for _ in range(given.rounds)]
@@ -222,6 +250,7 @@ def main() -> None:
         "durability": given.durability,
         "clients": given.clients,
         "category": medians(category) | {"disk_bytes_per_scan": round(disk_per_scan)},
+        "disk_bytes_of_one_alone": usual,
         "plain_aiohttp": medians(plain),
         "cpu_ratio_to_plain": round(
             statistics.median(

@@ -65,7 +65,9 @@ class Committer:
     def commit(self, appends: Sequence[Append]) -> list[Settled]:
         """Write *appends* in one transaction, as far as they can be; never raises."""
         self.met = self.fault
-        return self._commit(appends)
+        settled = self._commit(appends)
+        self._keep_full(self.met)
+        return settled
 
     def _commit(self, appends: Sequence[Append]) -> list[Settled]:
         broken = [append for append in appends if append.chain and append.chain.broken]
@@ -84,7 +86,7 @@ class Committer:
                     return self._one_by_one(appends, error)
                 # Written over before anybody is told that it was not written: after a crash it
                 # might be found whole, though it could not be made durable.
-                over = fault.began and self.probe()
+                over = fault.began and self._write_over()
                 if over and fault.by_size and len(appends) > 1:
                     return self._one_by_one(appends, error)
                 self.met = fault
@@ -109,9 +111,25 @@ class Committer:
         return [appends[0].fail(StoreError(str(error)))]
 
     def probe(self) -> bool:
-        """Try a small write, as durable as any; whether it worked: then `fault` is over."""
-        if self.fault is not None and self.fault.lasting:
+        """Try a small write, as durable as any; whether `fault` is over.
+
+        A disk that was full has to have room, too: what is small may find its place in the old log.
+        """
+        before = self.fault
+        if before is not None and before.lasting:
             return False
+        self._write_over()
+        self._keep_full(before)
+        return self.fault is None
+
+    def _keep_full(self, before: Fault | None) -> None:
+        """A disk that was full is so still, whatever was small enough to be written."""
+        full = before is not None and before.by_size
+        if full and self.fault is None and not self._database.has_room():
+            self.fault = before
+
+    def _write_over(self) -> bool:
+        """A small write, which takes the place of what was begun; whether it worked."""
         try:
             self._database.probe()
         except Exception as error:

@@ -50,6 +50,9 @@ CHECKPOINT_BYTES: Final = 4 << 20
 """Of write-ahead log, after which it is brought into the file: a page once, however often it
 changed."""
 
+ROOM: Final = 1 << 20
+"""Bytes that must be free for a full disk to count as one that is not: a picture and some scans."""
+
 CLOCK_MS: Final = 60_000
 """Between two notes of what the clock says; they go with what is written anyway."""
 
@@ -175,6 +178,16 @@ class Database:
     def _clock_saved(self, reading: tuple[int, int]) -> None:
         self._clock.saved()
         self._clock_saved_ms = reading[0]
+
+    def has_room(self) -> bool:
+        """Whether its disk has room for more than the smallest of writes."""
+        if self._path is None:
+            return True
+        try:
+            disk = os.statvfs(self._path)
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize >= ROOM
 
     def on_read_only_disk(self) -> bool:
         """Whether its disk takes no writes."""

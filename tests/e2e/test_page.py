@@ -179,19 +179,25 @@ async def test_a_text_file_named_jpg_gets_a_friendly_error_and_another_try(
     assert await bin_of(browser_page)
 
 
-async def test_a_busy_server_is_asked_again_by_itself(browser_page: Page, page_url: str) -> None:
-    """A 503 with Retry-After counts down and then sends the same photo with the same key."""
+async def turned_away_once(page: Page, code: str) -> list[str]:
+    """The first scan is answered 503 with this code; the keys that scans come with."""
     keys: list[str] = []
 
-    async def busy_once(route: Route) -> None:
+    async def answer(route: Route) -> None:
         keys.append(route.request.headers["idempotency-key"])
         if len(keys) > 1:
             await route.continue_()
             return
-        body = {"status": 503, "code": "busy", "title": "Busy", "detail": "full"}
+        body = {"status": 503, "code": code, "title": "Service Unavailable", "detail": "full"}
         await route.fulfill(status=503, headers={"Retry-After": "1"}, json=body)
 
-    await browser_page.route("**/scan/classify?*", busy_once)
+    await page.route("**/scan/classify?*", answer)
+    return keys
+
+
+async def test_a_busy_server_is_asked_again_by_itself(browser_page: Page, page_url: str) -> None:
+    """A 503 with Retry-After counts down and then sends the same photo with the same key."""
+    keys = await turned_away_once(browser_page, "busy")
     await browser_page.goto(page_url)
     await browser_page.set_input_files("#file", upload(photo()))
     await expect(browser_page.locator("#left")).to_have_text("1초 뒤에 다시 보내요")
@@ -201,17 +207,7 @@ async def test_a_busy_server_is_asked_again_by_itself(browser_page: Page, page_u
 
 async def test_a_disk_that_takes_nothing_is_no_crowd(browser_page: Page, page_url: str) -> None:
     """A person is told to call somebody, and once that is mended the same photo goes through."""
-    keys: list[str] = []
-
-    async def full_once(route: Route) -> None:
-        keys.append(route.request.headers["idempotency-key"])
-        if len(keys) > 1:
-            await route.continue_()
-            return
-        body = {"status": 503, "code": "storage", "title": "Busy", "detail": "the disk is full"}
-        await route.fulfill(status=503, headers={"Retry-After": "1"}, json=body)
-
-    await browser_page.route("**/scan/classify?*", full_once)
+    keys = await turned_away_once(browser_page, "storage")
     await browser_page.goto(page_url)
     await browser_page.set_input_files("#file", upload(photo()))
     await expect(browser_page.get_by_text("관리하시는 분께 알려 주세요")).to_be_visible()

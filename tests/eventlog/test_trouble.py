@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from eco_actor.eventlog import Chain, Durability, EventLog, Excess, SqliteStore, StoreError, Write
+from eco_actor.eventlog.database import Database
 from tests.eventlog.gate import Gate
 from tests.eventlog.storage import (
     ADD,
@@ -208,6 +209,29 @@ async def test_what_is_too_large_for_the_disk_fails_alone(make_store: MakeStore)
     await on_writer(store, lambda db: db.execute("PRAGMA max_page_count=100000"))
     (event,) = await log.commit([draft("x" * 100_000)])
     assert event.position == 1
+    await log.close()
+
+
+async def test_a_full_disk_is_a_trouble_until_there_is_room_for_more_than_a_try(
+    make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small write may find its place in the old log: that is not yet a disk that takes scans."""
+    store = make_store()
+    log = EventLog(store)
+    await log.open()
+    room = False
+    monkeypatch.setattr(Database, "has_room", lambda database: room)
+    await on_writer(store, lambda db: db.execute("PRAGMA max_page_count=1"))
+    with pytest.raises(StoreError, match="the disk is full"):
+        await log.commit([draft("x" * 100_000)])
+    assert "the disk is full" in str(log.trouble)
+    with pytest.raises(StoreError, match="the disk is full"):
+        log.append([draft("small")])
+    ended = recovery(log)
+    await on_writer(store, lambda db: db.execute("PRAGMA max_page_count=100000"))
+    room = True
+    await ended
+    await log.commit([draft("x" * 100_000)])
     await log.close()
 
 
