@@ -106,9 +106,9 @@ def _turns_later(turns: int, then: Hit) -> None:
 
 def _wrap_stages(calls: dict[str, list[Point]], board: Board) -> None:
     """The steps are functions in a table that the application makes."""
-    from eco_actor import app
+    from eco_actor import parts
 
-    made = getattr(app, "stages")  # noqa: B009  # a name that it imports, not exports
+    made = getattr(parts, "stages")  # noqa: B009  # a name that it imports, not exports
 
     def stages(*args: Any) -> Sequence[Any]:
         return [
@@ -116,7 +116,7 @@ def _wrap_stages(calls: dict[str, list[Point]], board: Board) -> None:
             for each in made(*args)
         ]
 
-    setattr(app, "stages", stages)  # noqa: B010
+    setattr(parts, "stages", stages)  # noqa: B010
 
 
 def _wrap_flush(points: Sequence[Point], board: Board) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bench.crash_kept import RECORD
-from eco_actor import app
+from eco_actor import app, parts
 from eco_actor.eventlog import EventLog, trimming
 from eco_actor.eventlog.database import Database
 from eco_actor.eventlog.history import Bounds
@@ -55,7 +55,7 @@ def small() -> None:
 
     bounds = Bounds(events=KEEP_EVENTS)
     _put(Database, "__init__", opened)
-    _put(app, "EventLog", lambda store: EventLog(store, bounds))
+    _put(parts, "EventLog", lambda store: EventLog(store, bounds))
     _put(app, "Retention", Eager)
     _put(trimming, "STEP", STEP)
     _put(retention, "STEP", STEP)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from eco_actor import app
+from eco_actor import parts
 
 STEP_S: Final = 0.002
 
@@ -20,12 +20,12 @@ SPREAD: Final = f"{__name__}:spread"
 
 def spread() -> None:
     """Let each stage of this process run in a thread, for a while."""
-    made = getattr(app, "stages")  # noqa: B009  # a name that it imports, not exports
+    made = getattr(parts, "stages")  # noqa: B009  # a name that it imports, not exports
 
     def stages(*args: Any) -> Sequence[Any]:
         return [replace(each, blocking=True, run=_slow(each.run)) for each in made(*args)]
 
-    setattr(app, "stages", stages)  # noqa: B010
+    setattr(parts, "stages", stages)  # noqa: B010
 
 
 def _slow(run: Any) -> Any:

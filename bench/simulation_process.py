@@ -19,7 +19,7 @@ from unittest.mock import patch
 from bench.simulation_disk import Crashed, Disk
 from bench.simulation_store import VirtualStore
 from bench.simulation_truth import Truth, WatchedHub
-from eco_actor import app
+from eco_actor import app, parts, provision
 from eco_actor.app import Eco
 from eco_actor.config import Config
 from eco_actor.delivery import cohort
@@ -31,8 +31,8 @@ from eco_actor.runtime import StartFailed, System, dispatcher
 from eco_actor.runtime.virtual import Seeded
 from eco_actor.scan import task_id
 from eco_actor.scan.picture import BadPicture, Picture
-from eco_actor.scan.rules import RuleBook
 from eco_actor.scan.scan import Pipeline
+from eco_actor.scan.site import Site
 from eco_actor.scan.vision import Guess, Verdict
 from eco_actor.scan.workers import Work
 from eco_actor.web.classify import ClassifyRoute
@@ -50,8 +50,8 @@ PICTURES: Final = {
 LOOKS_S: Final = {"slow": 2.0, "late": 75.0}
 
 
-rule_book: Final = functools.cache(RuleBook.load)
-"""It never changes, and reading it takes longer than most that is done here."""
+no_site: Final = functools.cache(Site.none)
+"""Its rules never change, and reading them takes longer than most that is done here."""
 
 
 def picture(number: int, kind: str) -> bytes:
@@ -94,6 +94,8 @@ class Eyes:
 class VirtualThreads(Executor):
     """So many threads: each call takes virtual seconds."""
 
+    _threads: Final = ()  # of those that are real
+
     def __init__(self, process: "Process", threads: int) -> None:
         self._process = process
         self._free = threads
@@ -132,6 +134,19 @@ class VirtualThreads(Executor):
         self._begin()
 
 
+class Undisputed:
+    """A data directory that nobody else wants."""
+
+    def __init__(self, config: Config) -> None:
+        pass
+
+    def take(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
 class Process:
     """A server on *disk*, from its start to its end, orderly or not. `up`: it takes requests."""
 
@@ -156,9 +171,10 @@ class Process:
         self.clock = SteadyClock(wall, lambda: self.loop.time() - begun)
         disk.dies = self.sever
         with self._composed(wall):
-            self.eco = Eco(config, Eyes(self))
+            self.eco = Eco(config, classifier=Eyes(self))
+            self.eco.load()
         self.eco.log.hub = WatchedHub(self)
-        self.opening = Opening(self.eco.delivery, self.eco.gate, self.eco._connections)
+        self.opening = Opening(self.eco.delivery, self.eco.gate, self.eco.connections)
         self.route = ClassifyRoute(
             self.eco.admission,
             self.eco.views,
@@ -176,15 +192,21 @@ class Process:
         def store(path: Path | None, durability: Durability, tables: Any) -> VirtualStore:
             return VirtualStore(self, durability, tables, CAPACITY)
 
-        with patch.multiple(
-            app,
-            SqliteStore=store,
-            ThreadPoolExecutor=lambda threads, name: VirtualThreads(self, threads),
-            Pipeline=functools.partial(Pipeline, wall_ms=wall),
-            RuleBook=SimpleNamespace(load=rule_book),
-            _decoder=lambda classifier: decode,
-            System=functools.partial(System, schedule=Seeded(self.rng.getrandbits(32))),
-            Watchdog=lambda: None,
+        with (
+            patch.object(provision, "SqliteStore", store),
+            patch.multiple(
+                parts,
+                WorkThreads=lambda threads, name: VirtualThreads(self, threads),
+                Pipeline=functools.partial(Pipeline, wall_ms=wall),
+                Site=SimpleNamespace(none=no_site),
+                decoder=lambda vision: decode,
+            ),
+            patch.multiple(
+                app,
+                System=functools.partial(System, schedule=Seeded(self.rng.getrandbits(32))),
+                Watchdog=lambda: None,
+                DataDirectory=Undisputed,
+            ),
         ):
             yield
 

@@ -137,7 +137,7 @@ class Requests:
         truth = self.truth
         mine = await request.fingerprint()
         try:
-            answer = await process.route._once(request, asked.key, mine)
+            answer = await process.route._once(request, asked.key, mine, "")
         except REFUSALS as error:
             code = error.code if isinstance(error, Problem) else ""
             truth.expect(code != "idempotency_key_reused", f"{asked.what}: {error}")

@@ -27,6 +27,8 @@ def parser() -> argparse.ArgumentParser:
     _add_backup(commands)
     _add_restore(commands)
     _add_events(commands)
+    _add_counts(commands)
+    _add_follow(commands)
     return made
 
 
@@ -43,7 +45,8 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve.epilog = (
         "From the environment only: how much is kept of scans that are over, ECO_KEEP_SCANS"
         " (20000), ECO_KEEP_SCAN_HOURS since their end (24), ECO_KEEP_SCAN_MIB of events (256);"
-        " and bounds: ECO_MAX_SCANS under way (256), ECO_MAX_CONNECTIONS (16000)."
+        " and bounds: ECO_MAX_SCANS under way (256), ECO_MAX_CONNECTIONS (16000), ECO_SCAN_RATE of"
+        " scans a second that one address may start (0: any), after ECO_SCAN_BURST at once (20)."
     )
 
 
@@ -81,6 +84,7 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
         choices=list(ON_OFF),
         help="off: only categories are accepted, no pictures (on)",
     )
+    _add_site(command)
 
 
 def _add_data_dir(command: argparse.ArgumentParser) -> None:
@@ -95,6 +99,7 @@ def _add_scan(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     scan.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
     scan.add_argument("--lang", choices=["ko", "en"], default="ko", help="of the answer (ko)")
+    _add_site(scan)
     scan.add_argument("--json", action="store_true", help="one result a line, as the API gives it")
 
 
@@ -146,3 +151,64 @@ def _add_events(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     )
     events.add_argument("name", metavar="TASK", help="a task_id, or a channel, such as app:news")
     _add_data_dir(events)
+
+
+def _add_counts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    counts = commands.add_parser(
+        "counts",
+        help="how many scans there were for each bin, and how many stayed unsure",
+        description="Print, for each bin, how many scans got it as their answer; how many were not "
+        "recognised, by where the best guess would have gone; and how many of these were answered "
+        "by somebody, by where that sent them. Since the log was begun, also of scans that are no "
+        "longer kept; with the server running or not.",
+    )
+    _add_data_dir(counts)
+    _add_site(counts)
+    counts.add_argument("--json", action="store_true", help="one object instead of lines")
+
+
+def _add_site(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--site",
+        type=Path,
+        metavar="FILE",
+        help="what its operator says about the kiosk: its bins, rules and texts; also ECO_SITE",
+    )
+
+
+def _seconds(text: str) -> float:
+    """Argparse names the option in its error."""
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError
+    return seconds
+
+
+def _add_follow(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    follow = commands.add_parser(
+        "follow",
+        help="follow a scan or a channel of a running server, live",
+        description="Print each step of a scan as it happens, from the first, and the answer as "
+        "the last line; or what is published on a channel from now on, until it is interrupted. "
+        "It comes back by itself when the connection is lost or the server restarts, goes on "
+        "behind what it had, and says so on standard error. "
+        "Exit status: 0 when the scan is completed, 1 when it failed, was cancelled or could not "
+        "be followed to its end. ECO_OPERATOR_TOKEN is sent along if it is set.",
+    )
+    follow.add_argument("task", metavar="TASK", help="a task_id, or a channel, such as app:news")
+    follow.add_argument("--url", help="of the server; also ECO_URL (http://127.0.0.1:8080)")
+    follow.add_argument(
+        "--transport",
+        choices=["auto", "sse", "ws", "poll"],
+        default="auto",
+        help="auto: event streams, or polling where these do not come through (auto)",
+    )
+    follow.add_argument(
+        "--after",
+        metavar="CURSOR",
+        help="go on behind this event, as --json prints it; earliest: all that is kept",
+    )
+    follow.add_argument("--json", action="store_true", help="one event a line, with its cursor")
+    follow.add_argument(
+        "--timeout", type=_seconds, metavar="S", help="give up when it is not over by then"
+    )

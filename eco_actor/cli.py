@@ -14,20 +14,25 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import uvloop
 
-from eco_actor import upkeep
-from eco_actor.app import Eco, load_classifier, lock
+from eco_actor import counted, following, upkeep
+from eco_actor.app import Eco
 from eco_actor.arguments import ON_OFF, parser
 from eco_actor.config import Config, ConfigError
 from eco_actor.doctor import examine, report
 from eco_actor.eventlog import Durability, StoreError
+from eco_actor.inside import ScanFailed
+from eco_actor.notify import Notifier, NotifyError
+from eco_actor.provision import lock
 from eco_actor.runtime import NORMAL, StartFailed, settle_memory
 from eco_actor.scan.model_cache import ModelUnavailable
 from eco_actor.scan.picture import BadPicture
-from eco_actor.scan.state import ScanState
+from eco_actor.scan.site import Site, SiteError
+from eco_actor.scan.views import Stopped
+from eco_actor.web.server import log as address_logger
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +59,10 @@ def _status_of(command: Callable[[], int]) -> int:
     """What *command* returns; when it raises, one line says why."""
     try:
         return command()
-    except (ConfigError, ModelUnavailable) as error:
-        print(f"eco_actor: {error}", file=sys.stderr)
+    except (ConfigError, ModelUnavailable, SiteError, NotifyError) as error:
+        # of a site file each line begins with the place of a fault, as editors know it
+        places = isinstance(error.__cause__ or error, SiteError)
+        print(error if places else f"eco_actor: {error}", file=sys.stderr)
         return 2
     except StartFailed as error:
         print(f"eco_actor: could not start: {error}", file=sys.stderr)
@@ -119,6 +126,7 @@ def _config(given: argparse.Namespace) -> Config:
         data_dir=given.data_dir,
         durability=Durability(given.durability) if given.durability else None,
         vision=ON_OFF[given.vision] if given.vision else None,
+        site=given.site,
         log_level=getattr(given, "log_level", None),
     )
 
@@ -132,14 +140,12 @@ def _serve(given: argparse.Namespace) -> int:
         level=config.log_level.upper(),
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
+    # Whoever starts it waits for the line that says where it listens, however little else it logs.
+    address_logger.setLevel(min(logging.INFO, logging.root.level))
     _allow_open_files()
-    with contextlib.ExitStack() as stack:
-        if config.durability is not Durability.OFF:
-            stack.enter_context(lock(config.data_dir))
-            if (replaced := upkeep.finish_restore(config.data_dir)) is not None:
-                log.warning("a restore was cut short and is finished now; before: %s", replaced)
-        eco = Eco(config, load_classifier(config))
-        return _run(lambda: _serve_until_told(eco))
+    eco = Eco(config)
+    eco.notifier = Notifier.from_env(os.environ, os.getpid())
+    return _run(lambda: _serve_until_told(eco))
 
 
 async def _serve_until_told(eco: Eco) -> int:
@@ -147,11 +153,15 @@ async def _serve_until_told(eco: Eco) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, eco.stop)
-    async with eco.running(http=True) as system:
-        settle_memory()
-        reason = await system.wait_ended()
-        log.info("stopping (%s)", reason)
-        return 0 if reason is NORMAL else 1
+    try:
+        async with eco.running(http=True) as system:
+            settle_memory()
+            reason = await system.wait_ended()
+            log.info("stopping (%s)", reason)
+            return 0 if reason is NORMAL else 1
+    except Stopped as stopped:
+        log.info("stopping (%s)", stopped)
+        return 0
 
 
 # ---- scan
@@ -159,35 +169,30 @@ async def _serve_until_told(eco: Eco) -> int:
 
 def _scan(given: argparse.Namespace) -> int:
     logging.basicConfig(level="WARNING")
-    config = Config(durability=Durability.OFF)
-    eco = Eco(config, load_classifier(config))
+    eco = Eco(Config(durability=Durability.OFF, site=_site_file(given)))
     return _run(lambda: _scan_all(eco, given.photos, given.lang, given.json))
 
 
 async def _scan_all(eco: Eco, photos: Sequence[Path], lang: str, as_json: bool) -> int:
     """Classify one after the other; 1 when one of them could not be."""
     failed = False
-    async with eco.running(http=False):
+    async with eco:
         for photo in photos:
             try:
-                state = await eco.scan(photo.read_bytes(), lang=lang)
-            except (OSError, BadPicture) as error:
+                result = await eco.scan(photo.read_bytes(), lang=lang)
+            except (OSError, BadPicture, ScanFailed) as error:
                 print(f"{photo}: {error}", file=sys.stderr)
                 failed = True
                 continue
-            if state.result is None:
-                print(f"{photo}: {state.error}", file=sys.stderr)
-                failed = True
-            elif as_json:
-                print(json.dumps({"photo": str(photo), **state.result}, ensure_ascii=False))
+            if as_json:
+                print(json.dumps({"photo": str(photo), **result}, ensure_ascii=False))
             else:
-                print(_sentence(photo, state))
+                print(_sentence(photo, result))
     return int(failed)
 
 
-def _sentence(photo: Path, state: ScanState) -> str:
-    assert state.result is not None
-    seen, said = state.result["classification"], state.result["answer"]["text"]
+def _sentence(photo: Path, result: Mapping[str, Any]) -> str:
+    seen, said = result["classification"], result["answer"]["text"]
     if seen["unsure"]:
         return f"{photo}: ? {said}"
     return f"{photo}: {seen['name']} ({seen['confidence']:.0%}): {said}"
@@ -199,6 +204,11 @@ def _sentence(photo: Path, state: ScanState) -> str:
 def _data_dir(given: argparse.Namespace) -> Path:
     # not `from_env`: what else is in the environment must not keep anybody from a backup
     return given.data_dir or Path(os.environ.get("ECO_DATA_DIR") or Config().data_dir)
+
+
+def _site_file(given: argparse.Namespace) -> Path | None:
+    text = os.environ.get("ECO_SITE")
+    return given.site or (Path(text) if text else None)
 
 
 def _doctor(given: argparse.Namespace) -> int:
@@ -260,6 +270,17 @@ def _events(given: argparse.Namespace) -> int:
     return int(upkeep.tell_events(_data_dir(given), channel, print, note) == 0)
 
 
+def _follow(given: argparse.Namespace) -> int:
+    return _run(lambda: following.run(given))
+
+
+def _counts(given: argparse.Namespace) -> int:
+    file = _site_file(given)
+    site = Site.load(file) if file is not None else Site.none()
+    print(counted.report(_data_dir(given), site.book, as_json=given.json))
+    return 0
+
+
 COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "serve": _serve,
     "scan": _scan,
@@ -267,4 +288,6 @@ COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "backup": _backup,
     "restore": _restore,
     "events": _events,
+    "counts": _counts,
+    "follow": _follow,
 }

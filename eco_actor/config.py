@@ -16,6 +16,7 @@ _COUNTS: Final = (
     "max_scans",
     "max_decodes",
     "max_connections",
+    "scan_burst",
     "vision_workers",
     "keep_scans",
     "keep_scan_mib",
@@ -39,6 +40,7 @@ class Config:
     data_dir: Path = Path("data")
     durability: Durability = Durability.FULL
     vision: bool = True
+    site: Path | None = None  # what its operator says about the kiosk, see scan/site.py
     log_level: str = "info"
 
     max_scans: int = 256  # under way at a time; one more is answered 503
@@ -46,6 +48,8 @@ class Config:
     max_connections: int = 16_000
     connect_rate: float = 2000.0  # streams opened a second, once the burst is used up
     connect_burst: int = 12_000  # streams opened at once; those that resume may have the last tenth
+    scan_rate: float = 0.0  # scans a second that one address may start; 0: as many as there is room
+    scan_burst: int = 20  # scans it may start at once, where there is a scan_rate
     vision_workers: int = 1
     sync_wait_s: float = 30.0  # how long a POST with realtime=false waits for its answer
 
@@ -64,6 +68,8 @@ class Config:
             )
         if not self.connect_rate > 0 or self.connect_burst < 1:
             raise ConfigError("connect_rate is above 0, connect_burst at least 1")
+        if not 0 <= self.scan_rate < float("inf"):
+            raise ConfigError(f"scan_rate is 0 or more, not {self.scan_rate}")
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port is 0 to 65535, not {self.port}")
         if self.log_level not in LOG_LEVELS:
@@ -104,6 +110,8 @@ def _parse(name: str, text: str, default: Any) -> Any:
                 }[text.lower()]
             case tuple():
                 return tuple(word.strip() for word in text.split(",") if word.strip())
+            case None if name == "site":
+                return Path(text) if text else None
             case None:
                 return text
             case _:

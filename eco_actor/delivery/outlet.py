@@ -72,10 +72,16 @@ class Outlet(Actor[Any], asyncio.Protocol):
         """Whether nothing more is to be told."""
         return self._ended is not None
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether what is written is encrypted here, as in another's application."""
+        return self.transport.get_extra_info("sslcontext") is not None
+
     def take_over(self, first_beat: float) -> None:
         """Be the transport's protocol, and looked after from *first_beat* on."""
         self.transport.set_protocol(self)
-        self.transport.set_write_buffer_limits(high=0)
+        # Transports of TLS pause at the limit, not above it: with 0 also when nothing waits.
+        self.transport.set_write_buffer_limits(high=1 if self.is_tls else 0)
         self.traffic.opened += 1
         if self.paused:
             self._wheel.block(self, self.now())
@@ -98,8 +104,10 @@ class Outlet(Actor[Any], asyncio.Protocol):
 
     def close(self) -> Coroutine[Any, Any, None] | None:
         """Close the transport; what to wait for, where the last bytes are still on their way."""
+        if self.lost:  # and the transport of TLS knows nothing any more
+            return None
+        tls = self.is_tls
         self.transport.close()
-        tls = self.transport.get_extra_info("sslcontext") is not None
         if not (tls or self.transport.get_write_buffer_size()):
             return None
         self._closed = asyncio.get_running_loop().create_future()

@@ -84,7 +84,9 @@ class SseConnection(Connection):
 
     def eof_received(self) -> bool:
         """A client that only sends no more is still served; one that is gone answers a write with
-        a reset, which the write after that finds."""
+        a reset, which the write after that finds. TLS knows no such half."""
+        if self.is_tls:
+            return False
         if self._ended is None:
             self._doubts = 2
             self.delivery.wheel.put(self, self.now() + TICK)

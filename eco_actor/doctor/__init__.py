@@ -5,6 +5,7 @@ examination  everything that a server of some settings needs, in order
 disk         the data directory: its file system, its room, how fast it is, and who may
 data         the database, the clock, the operator's token
 machine      running server, port, open files, the way of streams
+site         the file about the kiosk
 model        what pictures are looked at with
 """
 

@@ -11,6 +11,7 @@ from eco_actor.config import Config
 from eco_actor.doctor import data, disk, machine
 from eco_actor.doctor.finding import Finding, fail, ok
 from eco_actor.doctor.model import look_at_model
+from eco_actor.doctor.site import look_at_site
 from eco_actor.eventlog import Durability
 from eco_actor.eventlog.clock import wall_ms
 from eco_actor.web.server import Address
@@ -27,6 +28,7 @@ def examine(config: Config) -> list[Finding]:
     """
     kept = config.durability is not Durability.OFF
     found = [*_try("settings", lambda: [_look_at_settings(config)])]
+    found += _try("site", lambda: look_at_site(config.site))
     runs = False
     if kept:
         finding, runs = machine.look_at_server(config.data_dir)

@@ -20,6 +20,7 @@ history    how much of each channel there is, and what is over its bounds, pure
 hub        channel -> subscribers
 place      where a client begins on a channel, and what it is told
 log        EventLog: append, show, page, subscribe, resume, trim
+readiness  whether it can work at the moment
 owner      the actor that owns the open log
 retention  the actor that trims what is over its bounds
 """

@@ -117,7 +117,7 @@ class Admission:
             self._accepting.discard(task_id)
             if error is None:
                 pipeline.volume.add(events)
-                state = ScanState.fold([draft.data])
+                state = ScanState.fold([draft.data], pipeline.steps)
                 pixels = picture.pixels if picture else None
                 marked = tries is not None
                 if self.start(task_id, options, pixels, state, marked=marked) is None:

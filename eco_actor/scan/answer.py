@@ -8,7 +8,7 @@ from eco_actor.scan.rules import Rule, check_language
 BACKEND: Final = "rule"
 """What a client sees in `answer.backend` for these texts."""
 
-_PARTICLES: Final = {
+PARTICLES: Final = {
     "은/는": ("은", "는"),
     "이/가": ("이", "가"),
     "을/를": ("을", "를"),
@@ -31,7 +31,7 @@ def with_particle(word: str, pair: str) -> str:
     parentheses is not read aloud, and quotation marks are looked through; a word without a
     readable end gets the form after a vowel.
     """
-    after_consonant, after_vowel = _PARTICLES[pair]
+    after_consonant, after_vowel = PARTICLES[pair]
     has_final, is_rieul = _final_sound(word)
     if pair == "으로/로" and is_rieul:
         return word + after_vowel
@@ -57,15 +57,20 @@ def answer_for(name: str, rule: Rule, lang: str) -> str:
     """The paragraph for a thing called *name*: bin, steps, reason. UnknownLanguage is raised.
 
     *rule* must be in the same language; when a condition moved the thing out of its usual bin,
-    the text speaks of things like this one, so as not to state the exception as the rule.
+    the text speaks of things like this one, so as not to state the exception as the rule. Where
+    the bin is not, it says so, and where to go.
     """
     check_language(lang)
     if lang == "ko":
         subject = with_particle(f"이런 {name}" if rule.moved else name, "은/는")
-        verdict = f"{subject} {with_particle(rule.bin, '으로/로')} 배출해 주세요."
+        target = with_particle(rule.bin, "으로/로")
+        here = f"{subject} {target} 배출해 주세요."
+        away = f"{subject} {target} 배출해야 하는데, 이곳에는 없어요."
     else:
-        verdict = f"{name}{' like this' if rule.moved else ''}: use the {rule.bin}."
-    return " ".join((verdict, *rule.steps, rule.why))
+        here = f"{name}{' like this' if rule.moved else ''}: use the {rule.bin}."
+        away = f"{here.removesuffix('.')}, which is not here."
+    verdict = (here,) if rule.where is None else (away, rule.where)
+    return " ".join((*verdict, *rule.steps, rule.why))
 
 
 def answer_unsure(names: Sequence[str], lang: str) -> str:

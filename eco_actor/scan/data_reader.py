@@ -1,5 +1,6 @@
 """Checks our own JSON data files while reading them, naming the path of every fault."""
 
+import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -29,15 +30,23 @@ class DataReader:
     """
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        self.faults: list[tuple[str, str]] = []
+
+    @property
+    def problems(self) -> list[str]:
+        return [f"{path}: {fault}" if path else fault for path, fault in self.faults]
 
     def note(self, path: str, fault: str) -> None:
-        self.problems.append(f"{path}: {fault}" if path else fault)
+        self.faults.append((path, fault))
+
+    def kind_of(self, value: object) -> str:
+        """What is there instead of what was expected."""
+        return type(value).__name__
 
     def table(self, value: object, path: str) -> dict[str, object]:
         if isinstance(value, dict):
             return value
-        self.note(path, f"expected an object, got {type(value).__name__}")
+        self.note(path, f"expected an object, got {self.kind_of(value)}")
         return {}
 
     def record(
@@ -50,12 +59,13 @@ class DataReader:
                 self.note(join(path, key), "missing")
         for key in table:
             if key not in required and key not in optional:
-                self.note(join(path, key), "unknown key")
+                hint = did_you_mean(key, [*required, *optional])
+                self.note(join(path, key), f"unknown key{hint}")
         return {key: item for key, item in table.items() if item is not None}
 
     def text(self, value: object, path: str) -> str:
         if not isinstance(value, str):
-            self.note(path, f"expected a string, got {type(value).__name__}")
+            self.note(path, f"expected a string, got {self.kind_of(value)}")
             return ""
         if not value.strip():
             self.note(path, "empty string")
@@ -65,7 +75,7 @@ class DataReader:
 
     def items(self, value: object, path: str, read: Callable[[object, str], _T]) -> tuple[_T, ...]:
         if not isinstance(value, list):
-            self.note(path, f"expected a list, got {type(value).__name__}")
+            self.note(path, f"expected a list, got {self.kind_of(value)}")
             return ()
         return tuple(read(item, f"{path}[{index}]") for index, item in enumerate(value))
 
@@ -94,10 +104,16 @@ class DataReader:
     def one_of(self, value: object, path: str, kind: str, known: Iterable[str]) -> str:
         text = self.text(value, path)
         if text and text not in known:
-            self.note(path, f"unknown {kind} {text!r}")
+            self.note(path, f"unknown {kind} {text!r}{did_you_mean(text, known)}")
         return text
 
 
 def join(path: str, key: object) -> str:
     """The path of *key* inside the object at *path*."""
     return f"{path}.{key}" if path else str(key)
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """A hint behind a fault: which of the *known* names was meant by one that is none of them."""
+    near = difflib.get_close_matches(str(name), known, n=1)
+    return f": did you mean {near[0]!r}?" if near else ""

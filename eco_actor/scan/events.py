@@ -12,7 +12,7 @@ def channel(task_id: str) -> str:
 
 
 def step_event(
-    task_id: str, seq: int, step: str, status: str, progress: int, wall_ms: int, **fields: Any
+    task_id: str, seq: int, step: str, status: str, progress: int, wall_ms: int, /, **fields: Any
 ) -> dict[str, Any]:
     """The data of an event as clients see it."""
     return {

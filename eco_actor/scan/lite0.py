@@ -5,12 +5,12 @@ was trained on. Only then are ImageNet's labels asked, which know clothes, food 
 nothing about materials. A picture that neither recognises is unsure, and the answer asks the user.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,6 +19,10 @@ from eco_actor.scan.material_head import MaterialHead, Opinion, softmax
 from eco_actor.scan.memory import return_freed
 from eco_actor.scan.model_cache import INPUT_SIDE, ModelUnavailable, default_cache_dir, ensure_model
 from eco_actor.scan.vision import Classifier, Guess, Pixels, Verdict
+
+# Some builds of onnxruntime report home, and read this while they are loaded. Nothing here does.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 Floats = NDArray[np.float32]
 

@@ -10,13 +10,15 @@ import msgpack
 class Options:
     """Checked before it gets here: the names exist in the rules.
 
-    `category` is the user's own choice, which vision does not question; `tags` are conditions.
+    `category` is the user's own choice, which vision does not question; `tags` are conditions, a
+    set in the order of the alphabet; `after_scan` is the task whose "unsure" the category answers.
     """
 
     lang: str = "ko"
     category: str | None = None
     tags: tuple[str, ...] = ()
     user_input: str | None = field(default=None, repr=False)
+    after_scan: str | None = None
 
     def pack(self) -> bytes:
         fields = {name: getattr(self, name) for name in self.__slots__}
@@ -25,6 +27,7 @@ class Options:
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
+        """What `pack` made, now or before: what was not known then is as none."""
         fields: dict[str, Any] = msgpack.unpackb(packed)
         fields["tags"] = tuple(fields["tags"])
         return cls(**fields)

@@ -158,7 +158,8 @@ class Recovery(Actor[Look]):
         # From here on nobody else can start it. Behind the next line, whatever the actor that had
         # it still had queued is in the log.
         await self._log.commit([])
-        state = ScanState.fold(event.data for event in await self._views.events(task_id))
+        events = await self._views.events(task_id)
+        state = ScanState.fold((event.data for event in events), self._pipeline.steps)
         step = state.next_step
         if step is None:
             return None

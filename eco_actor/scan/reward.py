@@ -45,19 +45,19 @@ class _Characters:
 def reward_for(category: str, rule: Rule, tags: Collection[str], lang: str) -> Reward | None:
     """What a thing of *category* earns that *rule* sends to its bin, or None.
 
-    It earns when the rule's bin is one from which material or parts are recovered (all bins that
-    `characters.json` lists; food, general, incombustible, hazardous, bulky and construction waste
-    are not) and no tag says that the thing is not ready for it (soiled, wet, contents left). The
-    bin counts, not the category: a soiled bag goes to general waste and earns nothing, a toy with a
-    battery goes to the e-waste box and earns what appliances earn. Raises UnknownCategory,
-    UnknownLanguage.
+    It earns when the rule's bin stands here and is one from which material or parts are recovered
+    (all bins that `characters.json` lists; food, general, incombustible, hazardous, bulky and
+    construction waste are not), and no tag says that the thing is not ready for it (soiled, wet,
+    contents left). The bin counts, not the category: a soiled bag goes to general waste and earns
+    nothing, a toy with a battery goes to the e-waste box and earns what appliances earn. Raises
+    UnknownCategory, UnknownLanguage.
     """
     check_language(lang)
     if category not in CATEGORIES:
         raise UnknownCategory(category)
     book = load()
     residents = book.bins.get(rule.bin_id)
-    if residents is None or not book.not_ready.isdisjoint(tags):
+    if residents is None or not rule.here or not book.not_ready.isdisjoint(tags):
         return None
     # A thing that a condition moved here is thanked by the first resident of its new bin.
     character_id = residents.get(category) or next(iter(residents.values()))

@@ -13,20 +13,31 @@ of decides its `layer`: the most local of the parts that were used.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import ClassVar
+from typing import Any
 
 from eco_actor.scan.data_reader import LANGUAGES, InvalidData, Text, Texts
+from eco_actor.scan.presence import Presence
+from eco_actor.scan.rule import (
+    Rule,
+    UnknownCategory,
+    UnknownChoice,
+    UnknownLanguage,
+    UnknownTag,
+    check_language,
+)
 from eco_actor.scan.rules_file import (
     LAYERS,
     Category,
     Effect,
     Elsewhere,
+    Part,
     Rules,
     merge,
     read_rules,
+    touched,
     validate,
 )
 
@@ -41,93 +52,42 @@ __all__ = (
     "UnknownLanguage",
     "UnknownTag",
     "check_language",
+    "national_rules",
     "validate",
 )
 
-Part = tuple[str, ...]
-"""Where in a rules file an overlay may speak: ("bins", id), ("categories", id[, tag])."""
 
-
-class UnknownChoice(ValueError):
-    """The caller named something that the rules do not have; `kind` and `value` say what."""
-
-    kind: ClassVar[str] = "choice"
-
-    def __init__(self, value: str) -> None:
-        super().__init__(f"unknown {self.kind}: {value!r}")
-        self.value = value
-
-
-class UnknownCategory(UnknownChoice):
-    kind = "category"
-
-
-class UnknownTag(UnknownChoice):
-    kind = "tag"
-
-
-class UnknownLanguage(UnknownChoice):
-    kind = "lang"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What to do with one thing, in one language.
-
-    `bin` is the bin's name for people; `bin_id`, `bin_color` (#rrggbb) and `bin_shape` (an icon's
-    name, unique per bin, so that colour is never the only sign) are for the screen. `moved` is
-    true when a condition sends the thing to another bin than its category's own.
-    """
-
-    bin_id: str
-    bin: str
-    bin_color: str
-    bin_shape: str
-    steps: tuple[str, ...]
-    not_these: tuple[str, ...]
-    why: str
-    layer: str
-    source: str | None
-    moved: bool
-
-    def to_wire(self) -> dict[str, object]:
-        """The `rule` object of a scan's result, JSON types only."""
-        return {
-            "bin": self.bin,
-            "bin_id": self.bin_id,
-            "bin_color": self.bin_color,
-            "bin_shape": self.bin_shape,
-            "steps": list(self.steps),
-            "not_these": list(self.not_these),
-            "why": self.why,
-            "layer": self.layer,
-            "source": self.source,
-        }
-
-
-def check_language(lang: str) -> None:
-    """Raise UnknownLanguage unless texts exist in *lang*."""
-    if lang not in LANGUAGES:
-        raise UnknownLanguage(lang)
+def national_rules() -> Any:
+    """The packaged rules file, as parsed JSON. Blocks."""
+    return json.loads(files("eco_actor.scan").joinpath("rules.json").read_text("utf-8"))
 
 
 class RuleBook:
     """The rules of one place, read once and never changed; safe to share between threads."""
 
-    def __init__(self, rules: Rules, origins: Mapping[Part, str]) -> None:
+    def __init__(
+        self, rules: Rules, origins: Mapping[Part, str], presence: Presence | None = None
+    ) -> None:
         """Use `load` or `from_layers`; *origins* says which overlay a part comes from."""
         self._rules = rules
         self._origins = origins
+        self._presence = presence or Presence()
 
     @classmethod
     def load(cls, *overlays: object) -> "RuleBook":
         """The packaged national rules below *overlays*; raises as `from_layers` does."""
-        text = files("eco_actor.scan").joinpath("rules.json").read_text("utf-8")
-        return cls.from_layers(json.loads(text), overlays)
+        return cls.from_layers(national_rules(), overlays)
 
     @classmethod
-    def from_layers(cls, national: object, overlays: Sequence[object] = ()) -> "RuleBook":
+    def from_layers(
+        cls,
+        national: object,
+        overlays: Sequence[object] = (),
+        presence: Presence | None = None,
+    ) -> "RuleBook":
         """Rules from parsed JSON: a complete file and overlays, each more local than the last.
+
+        *presence*: which bins there are at the place; without it all are.
 
         An overlay is an object with its `layer` ("region" or "site") and only the keys that it
         changes. Raises InvalidData, naming the path of every fault, in the result as a whole.
@@ -137,24 +97,58 @@ class RuleBook:
         below = LAYERS[0]
         for index, overlay in enumerate(overlays):
             patch, layer = _overlay(overlay, f"overlays[{index}]", below)
-            origins.update(dict.fromkeys(_touched(patch), layer))
+            origins.update(dict.fromkeys(touched(patch), layer))
             if isinstance(merged, Mapping):
                 merged = merge(merged, patch)
             below = layer
-        return cls(read_rules(merged), origins)
+        return cls(read_rules(merged), origins, presence)
 
     def categories(self, lang: str) -> list[dict[str, object]]:
-        """All categories in the order of the API: id, name, bin (its name), instructions."""
+        """All categories in the order of the API: what is done with them without conditions.
+
+        `tags` are the ids of the conditions that change something about that, strongest first.
+        """
         check_language(lang)
+        return [self._listed(key, lang) for key in self._rules.categories]
+
+    def _listed(self, category: str, lang: str) -> dict[str, object]:
+        entry, rule = self._rules.categories[category], self.apply(category, (), lang)
+        return {
+            "id": category,
+            "name": entry.name[lang],
+            "bin": rule.bin,
+            "bin_id": rule.bin_id,
+            "bin_color": rule.bin_color,
+            "bin_shape": rule.bin_shape,
+            "here": rule.here,
+            "instructions": list(rule.steps),
+            "tags": [tag for tag in self._rules.tag_priority if tag in entry.effects],
+        }
+
+    def bins(self, lang: str) -> list[dict[str, object]]:
+        """All bins: id, name, color, shape, here; those that are here first, in their order."""
+        check_language(lang)
+        bins = self._rules.bins
         return [
             {
-                "id": key,
-                "name": category.name[lang],
-                "bin": self._rules.bins[category.bin].name[lang],
-                "instructions": list(category.steps[lang]),
+                "id": bin_id,
+                "name": bins[bin_id].name[lang],
+                "color": bins[bin_id].color,
+                "shape": bins[bin_id].shape,
+                "here": self._presence.has(bin_id),
             }
-            for key, category in self._rules.categories.items()
+            for bin_id in self.bin_ids
         ]
+
+    @property
+    def bin_ids(self) -> tuple[str, ...]:
+        """All bins: those that are here first, in their order."""
+        return tuple(dict.fromkeys([*(self._presence.here or ()), *self._rules.bins]))
+
+    @property
+    def tag_ids(self) -> tuple[str, ...]:
+        """The condition tags, strongest first."""
+        return tuple(self._rules.tag_priority)
 
     def tags(self, lang: str) -> list[dict[str, object]]:
         """All condition tags, strongest first: `id` and `name`."""
@@ -185,18 +179,35 @@ class RuleBook:
             for tag, effect in effects.items()
             if tag == decisive or effect.always or not (moved or effect.steps)
         }
-        target = self._rules.bins[verdict.bin]
+        middle = _steps(verdict.steps[lang], used.values(), lang)
+        layer = self._layer(category, verdict.bin, used, moved)
+        return self._placed(verdict, middle, layer, moved, lang)
+
+    def _placed(
+        self, verdict: "_Verdict", steps: tuple[str, ...], layer: str, moved: bool, lang: str
+    ) -> Rule:
+        """The rule as it is at this place, where the bin may not be."""
+        bin_id, why, source = verdict.bin, verdict.why[lang], verdict.source
+        where = self._presence.where(bin_id, lang)
+        instead = self._presence.instead.get(bin_id)
+        if instead is not None:
+            # The reason for the bin of home, and its source, are none for another bin.
+            reasons = [instead.why[lang], *([why] if moved else [])]
+            bin_id, why, source, where = instead.bin, " ".join(reasons), None, None
+        target = self._rules.bins[bin_id]
         return Rule(
-            bin_id=verdict.bin,
+            bin_id=bin_id,
             bin=target.name[lang],
             bin_color=target.color,
             bin_shape=target.shape,
-            steps=_steps(verdict.steps[lang], used.values(), lang),
+            steps=steps,
             not_these=self._not_these(verdict.not_these, lang),
-            why=verdict.why[lang],
-            layer=self._layer(category, verdict.bin, used, moved),
-            source=self._rules.sources[verdict.source][lang] if verdict.source else None,
+            why=why,
+            layer=LAYERS[-1] if instead is not None or where is not None else layer,
+            source=self._rules.sources[source][lang] if source else None,
             moved=moved,
+            here=where is None,
+            where=where,
         )
 
     def _category(self, category: str) -> Category:
@@ -272,19 +283,3 @@ def _overlay(value: object, path: str, below: str) -> tuple[dict[str, object], s
     if layer not in allowed:
         raise InvalidData([f"{path}.layer: expected one of {list(allowed)}, got {layer!r}"])
     return {key: item for key, item in value.items() if key != "layer"}, layer
-
-
-def _touched(patch: Mapping[str, object]) -> Iterator[Part]:
-    """The parts that an overlay changes: bins, categories' own rules, single effects of tags."""
-    for bin_id in _keys(patch.get("bins")):
-        yield "bins", bin_id
-    categories = patch.get("categories")
-    for category, changes in categories.items() if isinstance(categories, Mapping) else ():
-        if _keys(changes) - {"effects"}:
-            yield "categories", category
-        for tag in _keys(changes.get("effects") if isinstance(changes, Mapping) else None):
-            yield "categories", category, tag
-
-
-def _keys(value: object) -> set[str]:
-    return set(value) if isinstance(value, Mapping) else set()

@@ -1,7 +1,7 @@
 """The contents of a rules file: their types, their checks, and how a local file overlays them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -9,6 +9,9 @@ from eco_actor.scan.categories import CATEGORIES
 from eco_actor.scan.data_reader import DataReader, InvalidData, Text, Texts
 
 LAYERS: Final = ("national", "region", "site")
+
+Part = tuple[str, ...]
+"""Where in a rules file an overlay may speak: ("bins", id), ("categories", id[, tag])."""
 
 _COLOR = re.compile(r"#[0-9a-f]{6}")
 _T = TypeVar("_T")
@@ -158,7 +161,7 @@ class _RulesReader(DataReader):
         effect = self._body(entry, path)
         if not isinstance(entry.get("always", False), bool):
             self.note(f"{path}.always", "expected true or false")
-        if not (effect.steps or effect.first or effect.last):
+        if not (effect.bin or effect.steps or effect.first or effect.last):
             self.note(path, "has no effect: give steps, first or last")
         if effect.bin and not effect.steps:
             self.note(f"{path}.steps", "missing: another bin needs its own steps")
@@ -208,6 +211,13 @@ def validate(data: object) -> list[str]:
     return reader.problems
 
 
+def faults_in(data: object) -> list[tuple[str, str]]:
+    """The same as pairs of a path and what is wrong there."""
+    reader = _RulesReader()
+    reader.rules(data)
+    return reader.faults
+
+
 def merge(base: Mapping[str, object], overlay: Mapping[str, object]) -> dict[str, object]:
     """*base* with *overlay* laid over it as a JSON merge patch; neither is changed."""
     merged = dict(base)
@@ -220,3 +230,19 @@ def merge(base: Mapping[str, object], overlay: Mapping[str, object]) -> dict[str
         else:
             merged[key] = value
     return merged
+
+
+def touched(patch: Mapping[str, object]) -> Iterator[Part]:
+    """The parts that an overlay changes: bins, categories' own rules, single effects of tags."""
+    for bin_id in _keys(patch.get("bins")):
+        yield "bins", bin_id
+    categories = patch.get("categories")
+    for category, changes in categories.items() if isinstance(categories, Mapping) else ():
+        if _keys(changes) - {"effects"}:
+            yield "categories", category
+        for tag in _keys(changes.get("effects") if isinstance(changes, Mapping) else None):
+            yield "categories", category, tag
+
+
+def _keys(value: object) -> set[str]:
+    return set(value) if isinstance(value, Mapping) else set()

@@ -18,10 +18,11 @@ from typing import Any, Final
 from eco_actor.eventlog import Chain, Draft, Event, EventLog, StoreError, Write
 from eco_actor.eventlog.clock import wall_ms
 from eco_actor.runtime import Actor, Down, Exit, MailboxSpec, Outcome, Ref
+from eco_actor.scan.counts import Tally
 from eco_actor.scan.events import channel, step_event
 from eco_actor.scan.options import Options
 from eco_actor.scan.stages import Fields, StageInput, chosen
-from eco_actor.scan.state import ENDED, STEPS, ScanState
+from eco_actor.scan.state import ENDED, STANDARD, STEPS, ScanState, Steps
 from eco_actor.scan.tables import ADD_REWARD, DROP_PICTURE, FINISH_SCAN
 from eco_actor.scan.tries import MOST, Left, Mark, Tries
 from eco_actor.scan.vision import Pixels
@@ -33,10 +34,13 @@ log = logging.getLogger(__name__)
 FULL_RETRY: Final = 0.1
 """Seconds after which a stage whose mailboxes were full is tried again, within its deadline."""
 
+LONGEST: Final = 500
+"""Characters of what a failed stage said that clients are told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What all scans share: the log, the pools in the order of the steps, the wall clock.
+    """What all scans share: the log, the pools by the names of the steps, the wall clock.
 
     The wall's time is what clients are shown; everything else goes by the clock of the log.
     """
@@ -46,6 +50,8 @@ class Pipeline:
     wall_ms: Callable[[], int] = wall_ms
     volume: Volume = field(default_factory=Volume)
     left: Left = field(default_factory=Left)
+    steps: Steps = STANDARD
+    tally: Tally | None = None  # None: nothing is counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ class Scan(Actor[Message]):
                 self._completed(fields)
             case Failed(attempt, error) if self._under_way(attempt):
                 self._settle()
-                self._failed("step_failed", f"{type(error).__name__}: {error}")
+                self._failed("step_failed", f"{type(error).__name__}: {error}"[:LONGEST])
             case Late(attempt) if self.pool is not None and attempt == self.attempt:
                 self._try_again("step_timeout", "no result within the time this step has")
             case Retry(attempt) if self.pool is not None and attempt == self.attempt:
@@ -154,7 +160,9 @@ class Scan(Actor[Message]):
         step = self.state.next_step
         if reason.abnormal and step is not None:
             try:
-                self._failed("scan_crashed", "the scan was ended by a fault of the server")
+                self._failed(
+                    "scan_crashed", "the scan was ended by a fault of the server", over=True
+                )
             except StoreError as error:
                 self._give_up(error)
         elif step is not None and (self.mark is None or self.mark.begun):
@@ -208,7 +216,8 @@ class Scan(Actor[Message]):
 
     def _hand_over(self) -> None:
         assert self.pool is not None
-        given = StageInput(self.task_id, self.options, self.pixels, self.state.classification)
+        seen, found = self.state.classification, self.state.found()
+        given = StageInput(self.task_id, self.options, self.pixels, seen, found)
         self.work = Work(given, self.attempt, self.ref, self.mark)
         self.worker, outcome = self.pool.tell(self.work)
         if self.worker is not None:
@@ -240,20 +249,25 @@ class Scan(Actor[Message]):
         if stage.name == "vision" and self.pixels is not None:
             self.pixels = None
             writes.append(Write(DROP_PICTURE, (self.task_id,)))
+        if stage.name == "answer" and self.pipeline.tally is not None:
+            writes += self.pipeline.tally.writes(self.options, fields["result"])
         if stage.name == "reward" and fields["reward"] is not None:
             writes.append(self._grant(fields["reward"]))
         self._say(stage.name, "completed", stage.progress, fields, writes)
         self._next_stage()
 
-    def _failed(self, code: str, detail: str) -> None:
+    def _failed(self, code: str, detail: str, *, over: bool = False) -> None:
+        """The step has; *over*: and no other one follows, whatever this one falls back on."""
         assert self.pool is not None
         stage = self.pool.stage
         error = {"error": {"code": code, "detail": detail}}
-        if stage.fallback is not None:
+        if stage.fallback is not None and stage.name == "reward":
             self._say(stage.name, "failed", stage.progress, {**stage.fallback, **error})
             self._next_stage()
-        else:
+        elif stage.fallback is None or over:
             self._end("failed", error)
+        else:  # completed: but for a reward, "failed" tells a client that the scan is over
+            self._completed({**stage.fallback, **error})
 
     def _end(self, status: str, fields: Fields) -> None:
         """The scan is over without an answer."""

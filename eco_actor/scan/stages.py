@@ -1,4 +1,5 @@
-"""The four steps of a scan as a table: what each computes, how long it may take, how it may fail.
+"""The four standard steps of a scan as a table: what each computes, how long it may take, how it
+may fail. Those that a caller brings are in own_stages.py.
 
 A stage is a function from a `StageInput` to the fields that its event adds. It runs in a worker
 (see workers.py), decides nothing about what comes next, and blocks only if the table says so.
@@ -15,7 +16,7 @@ from eco_actor.scan.answer import answer_for, answer_unsure
 from eco_actor.scan.options import Options
 from eco_actor.scan.reward import reward_for
 from eco_actor.scan.rules import Rule, RuleBook
-from eco_actor.scan.vision import Classifier, Guess, Pixels, Verdict
+from eco_actor.scan.vision import Classifier, Guess, Pixels, Verdict, sound
 
 USER: Final = "user"
 """The backend of a category that the user chose."""
@@ -25,20 +26,42 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StageInput:
-    """What a stage works from: the options, the picture while there is one, and the verdict."""
+    """What a stage works from: the options, the picture while there is one, and the verdict.
+
+    `pixels` are there for the step "vision" alone, `classification` for all behind it: `category`
+    (None when unsure), `confidence`, `alternatives`, `unsure`, `backend`. `found` has the fields of
+    the steps before this one, by name, in a pipeline with stages of a caller's. Not to be changed.
+    """
 
     task_id: str
     options: Options
     pixels: Pixels | None = field(repr=False)
     classification: Mapping[str, Any] | None
+    found: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step. `deadline` is in seconds, the wait for a worker included.
+    """One step of every scan: a name, how far a scan is once it is done, and what computes it.
 
-    `attempts`: how often it is tried when its worker dies or is late. With `fallback` a failure
-    does not fail the scan: these fields are used instead.
+    *run* is a plain function of a `StageInput`; what it returns are the fields that the event of
+    the step adds. It decides nothing about what comes next. With *blocking* it runs in one of
+    *workers* threads, and may run in several of them at once; without, inside the turn of the loop,
+    where it must be over within the millisecond. There are no async stages: one that waits blocks.
+    It may be run again for the same scan, after a crash of the process, or when it was late: what
+    it does outside has to bear that.
+
+    *deadline*: seconds that it may take, the wait for a worker included; then the scan goes on
+    without it, a thread that blocks is left to itself. *attempts*: how often it is tried when it is
+    late or its worker dies. When it raises, the scan fails with `step_failed`; with *fallback* it
+    goes on with these fields, and an `error` beside them in the event.
+
+    In the hands of `Eco`, one called vision, rule, answer or reward takes the place of that step:
+    it has that one's progress, and returns what that one does. Any other is a step of its own, in
+    every scan: its name matches [a-z][a-z0-9_]{0,31}; it comes behind the step *after*, vision,
+    rule or another own one, those of the same *after* in their order; its progress, per cent, lies
+    between those of its neighbours. Its fields are JSON, at most 64 KiB, and have no name that
+    events have already.
     """
 
     name: str
@@ -49,6 +72,7 @@ class Stage:
     deadline: float = 30.0
     attempts: int = 2
     fallback: Fields | None = None
+    after: str = "rule"
 
 
 def stages(book: RuleBook, classifier: Classifier | None, vision_workers: int) -> Sequence[Stage]:
@@ -70,7 +94,7 @@ def stages(book: RuleBook, classifier: Classifier | None, vision_workers: int) -
     def look(given: StageInput) -> Fields:
         if classifier is None or given.pixels is None:
             raise RuntimeError("vision was asked without a classifier or without a picture")
-        return classified(classifier.classify(given.pixels))
+        return classified(sound(classifier.classify(given.pixels)))
 
     def find_rule(given: StageInput) -> Fields:
         rule = rule_of(given)
@@ -99,9 +123,9 @@ def classified(verdict: Verdict) -> Fields:
     """The fields of the event that says what was seen."""
     return {
         "category": verdict.category,
-        "confidence": round(verdict.confidence, 4),
+        "confidence": round(float(verdict.confidence), 4),
         "alternatives": [
-            {"category": guess.category, "confidence": round(guess.confidence, 4)}
+            {"category": guess.category, "confidence": round(float(guess.confidence), 4)}
             for guess in verdict.alternatives
         ],
         "unsure": verdict.unsure,

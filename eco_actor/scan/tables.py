@@ -1,5 +1,5 @@
 """What scans keep beside their events: who is unfinished, at which step a process may have died,
-pictures not yet seen, rewards given, and which scans are gone.
+pictures not yet seen, rewards given, which scans are gone, and how many there were for each bin.
 
 All times are those of `EventLog.now_ms`.
 """
@@ -37,6 +37,20 @@ DROP_SCAN: Final = Statement("DELETE FROM scans WHERE task_id IN (", "?", ")")
 DROP_REWARD: Final = Statement("DELETE FROM rewards WHERE task_id IN (", "?", ")")
 ADD_GONE: Final = Statement("INSERT OR REPLACE INTO gone (task_id, at_ms) VALUES ", "(?,?)")
 DROP_GONE: Final = Statement("DELETE FROM gone WHERE task_id IN (", "?", ")")
+COUNT_SCAN: Final = Statement(
+    "INSERT INTO bin_counts (bin, answers, unsure) VALUES ",
+    "(?,?,?)",
+    " ON CONFLICT (bin) DO UPDATE SET answers = answers + excluded.answers,"
+    " unsure = unsure + excluded.unsure",
+)
+# A scan that was unsure counts as answered once, however many answer it, also in one batch.
+COUNT_CHOICE: Final = Statement(
+    "INSERT INTO bin_counts (bin, unsure_answered) SELECT column2, 1 FROM (VALUES ",
+    "(?,?)",
+    ") CROSS JOIN scans ON scans.task_id = column1 AND answered = 0 WHERE true GROUP BY column1"
+    " ON CONFLICT (bin) DO UPDATE SET unsure_answered = unsure_answered + 1",
+)
+MARK_CHOICE: Final = Statement("UPDATE scans SET answered = 1 WHERE task_id IN (", "?", ")")
 
 TABLES: Final = Tables(
     name="scan",
@@ -60,6 +74,13 @@ TABLES: Final = Tables(
             "ALTER TABLE scans ADD COLUMN ended_ms INTEGER",
             "CREATE TABLE gone (task_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID",
         ),
+        (
+            "CREATE TABLE bin_counts (bin TEXT PRIMARY KEY, answers INTEGER NOT NULL DEFAULT 0,"
+            " unsure INTEGER NOT NULL DEFAULT 0, unsure_answered INTEGER NOT NULL DEFAULT 0)"
+            " WITHOUT ROWID",
+            # whether somebody said what it was that could not be told
+            "ALTER TABLE scans ADD COLUMN answered INTEGER NOT NULL DEFAULT 0",
+        ),
     ),
     # A thing is added before it is dropped or changed: groups of a batch run in this order.
     statements=(
@@ -70,6 +91,9 @@ TABLES: Final = Tables(
         MARK_TRY,
         UNDO_TRY,
         FINISH_SCAN,
+        COUNT_SCAN,
+        COUNT_CHOICE,
+        MARK_CHOICE,
         DROP_SCAN,
         DROP_REWARD,
         ADD_GONE,
@@ -108,3 +132,9 @@ GONE: Final = "SELECT 1 FROM gone WHERE task_id = ? AND at_ms >= ?"
 GONE_COUNT: Final = "SELECT count(*) FROM gone"
 
 OLDEST_GONE: Final = "SELECT task_id, at_ms FROM gone ORDER BY task_id LIMIT ?"
+
+COUNTED: Final = 3
+"""The first version of these tables in which scans are counted."""
+
+ALL_COUNTS: Final = "SELECT bin, answers, unsure, unsure_answered FROM bin_counts"
+"""As many rows as there are, or were, bins."""

@@ -1,6 +1,7 @@
 """Reading scans: from the log, which alone knows what others may be shown."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 from eco_actor.eventlog import Event, EventLog
@@ -11,17 +12,30 @@ from eco_actor.scan.task_id import is_task_id
 from eco_actor.scan.volume import GONE_MS
 
 
+class Stopped(Exception):
+    """The server stopped before what was waited for was there."""
+
+
 class Views:
     """What is durable of each scan; None for one that is unknown."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._waiters: set[_Waiter] = set()
+        self._followers: set[_Follower] = set()
+        self._stopped = False
 
     def release(self) -> None:
         """Let everybody who waits for an answer go without it: the server stops."""
         for waiter in self._waiters:
             waiter.release()
+
+    def stop(self) -> None:
+        """The same, for good, and for those who follow scans."""
+        self._stopped = True
+        self.release()
+        for follower in self._followers:
+            follower.woken.set()
 
     async def events(self, task_id: str) -> list[Event]:
         """All events of a scan so far; none for one that does not exist. StoreError."""
@@ -43,6 +57,13 @@ class Views:
         events = await self.events(task_id)
         return ScanState.fold(event.data for event in events) if events else None
 
+    async def ended_unsure(self, task_id: str) -> bool:
+        """Whether its answer is out, and is that the picture was not recognised. StoreError."""
+        state = await self.state(task_id)
+        if state is None or state.status != "completed" or state.classification is None:
+            return False
+        return bool(state.classification["unsure"])
+
     async def snapshot(self, task_id: str) -> dict[str, Any] | None:
         """The scan as `GET /scan/{task_id}` shows it, with the cursor of its last event."""
         events = await self.events(task_id)
@@ -60,12 +81,52 @@ class Views:
             "cursor": str(events[-1].cursor),
         }
 
-    async def wait_answer(self, task_id: str, timeout: float) -> ScanState | None:
+    async def follow(self, task_id: str, after: int) -> AsyncIterator[Event]:
+        """The events of a scan behind the position *after*, as they become durable, to its last.
+
+        None for a scan of which the log has nothing. What the reader has not taken is not kept in
+        memory. StoreError; Stopped, when `stop` was called and there is nothing more for now.
+        """
+        if not is_task_id(task_id):
+            return
+        name, follower = channel(task_id), _Follower()
+        self._followers.add(follower)
+        self._log.subscribe(name, follower)
+        begun = False  # whether there is anything to wait for
+        try:
+            while True:
+                follower.woken.clear()
+                events = (await self._log.page([name], after)).events
+                for event in events:
+                    yield event
+                    if event.final:
+                        return
+                    after = event.position
+                if events:
+                    continue
+                if self._log.forgotten(name) or not (begun or await self._goes_on(task_id, after)):
+                    return
+                begun = True
+                if self._stopped:
+                    raise Stopped("the server stops before the scan is over")
+                await follower.woken.wait()
+        finally:
+            self._followers.discard(follower)
+            self._log.unsubscribe(name, follower)
+
+    async def _goes_on(self, task_id: str, after: int) -> bool:
+        """Whether anything of the scan may come behind the position *after*."""
+        events = await self.events(task_id)
+        return bool(events) and (not events[-1].final or events[-1].position > after)
+
+    async def wait_answer(self, task_id: str, timeout: float | None) -> ScanState | None:
         """The state once the answer is out or the scan is over.
 
         None when *timeout* seconds pass before, or `release` is called.
         """
         waiter = _Waiter()
+        if self._stopped:
+            waiter.release()
         self._waiters.add(waiter)
         self._log.subscribe(channel(task_id), waiter)
         try:
@@ -96,3 +157,13 @@ class _Waiter:
     def release(self) -> None:
         if not self.answered.done():
             self.answered.set_result(None)
+
+
+class _Follower:
+    """A subscriber that wants to know that there is something to read."""
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+
+    def offer(self, event: Event) -> None:
+        self.woken.set()

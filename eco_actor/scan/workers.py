@@ -136,8 +136,11 @@ def _run(stage: Stage, work: Work) -> Done | Failed:
     try:
         return Done(work.attempt, stage.run(work.given))
     except Exception as error:
-        log.warning("stage %s failed for %s", stage.name, work.given.task_id, exc_info=True)
-        return Failed(work.attempt, error)
+        failed = error
+    except (SystemExit, asyncio.CancelledError) as error:  # of whoever wrote it: not the server's
+        failed = RuntimeError(f"it raised {type(error).__name__}")
+    log.warning("stage %s failed for %s", stage.name, work.given.task_id, exc_info=failed)
+    return Failed(work.attempt, failed)
 
 
 def pool_spec(pool: Pool, threads: Executor) -> ChildSpec:

@@ -15,7 +15,7 @@ from eco_actor.web.accepted import Accepted
 from eco_actor.web.idempotency import HEADER, Claim, Idempotency, fingerprint, key_asked
 from eco_actor.web.operator import Operator
 from eco_actor.web.problems import NO_STORE, Problem
-from eco_actor.web.requests import UPLOAD_S, plain_body
+from eco_actor.web.uploads import plain_body, read_content
 
 SCOPE: Final = "publish"
 """Of the idempotency keys."""
@@ -70,7 +70,7 @@ class ChannelRoutes:
         self._directory.publishable(channel)
         asked = COMMON.get(request.rel_url.raw_query_string) or _asked(request)
         plain_body(request)
-        data = _event(_whole(request.content) or await _arriving(request.content))
+        data = _event(_whole(request.content) or await read_content(request.content, MAX_EVENT))
         draft = Draft(channel, data, self._now_ms(), key=asked.key, transient=asked.transient)
         if HEADER in request.headers:
             return await self._publish_once(request, draft)
@@ -157,25 +157,6 @@ def _whole(content: Any) -> bytes | None:
     if len(pieces) != 1 or not content.is_eof() or content.exception() is not None:
         return None
     return pieces[0]
-
-
-async def _arriving(content: Any) -> bytes:
-    """Any other body. Problem, when it does not come as it should."""
-    if content.is_eof() and content.exception() is None:  # no timer, where there is no wait
-        here: bytes = content.read_nowait()
-        return here
-    body = bytearray()
-    try:
-        async with asyncio.timeout(UPLOAD_S):
-            while part := await content.readany():
-                body += part
-                if len(body) > MAX_EVENT:
-                    break
-    except web.RequestPayloadError as error:
-        raise Problem(400, "bad_body", f"the body cannot be read: {error}") from error
-    except TimeoutError as error:
-        raise Problem(408, "too_slow", f"the body took longer than {UPLOAD_S:g} s") from error
-    return bytes(body)
 
 
 def _event(body: bytes) -> dict[str, Any]:

@@ -5,8 +5,10 @@ and all that a repeat is told is made of it: where to look, or what has become o
 second write is needed, and nothing can be lost in between.
 """
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,8 +18,11 @@ from eco_actor.scan.admission import Admission, Busy
 from eco_actor.scan.state import ScanState
 from eco_actor.scan.views import Views
 from eco_actor.web.idempotency import Claim, Idempotency, key_asked
+from eco_actor.web.prefix import prefix_of
 from eco_actor.web.problems import RETRY_AFTER_S, Problem, json_response, problem_response
-from eco_actor.web.requests import ScanRequest, Uploads, read_scan_request
+from eco_actor.web.rate import RateLimit
+from eco_actor.web.requests import ScanRequest, bound_of, read_scan_request
+from eco_actor.web.uploads import UPLOAD_S, Uploads
 
 SCOPE: Final = "scan"
 """Of the idempotency keys."""
@@ -33,7 +38,11 @@ MAX_REPEATS: Final = 1000
 
 
 class ClassifyRoute:
-    """`sync_wait_s`: how long a POST with realtime=false waits before it answers 202 after all."""
+    """`tags`: the conditions that the rules know.
+
+    `sync_wait_s`: how long a POST with realtime=false waits before it answers 202 after all.
+    `upload_s`: how long a body may take to arrive. Both in seconds.
+    """
 
     def __init__(
         self,
@@ -43,7 +52,10 @@ class ClassifyRoute:
         *,
         vision: bool,
         sync_wait_s: float,
+        tags: Collection[str] = (),
+        upload_s: float = UPLOAD_S,
         max_repeats: int = MAX_REPEATS,
+        limit: RateLimit | None = None,
     ) -> None:
         self._admission = admission
         self._views = views
@@ -51,7 +63,10 @@ class ClassifyRoute:
         self._uploads = Uploads()
         self._vision = vision
         self._sync_wait_s = sync_wait_s
+        self._tags = tags
+        self._upload_s = upload_s
         self._repeats_left = max_repeats
+        self._limit = limit
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_post("/scan/classify", self.classify)
@@ -65,31 +80,40 @@ class ClassifyRoute:
 
         Problem, Busy, BadPicture, StoreError: nothing was accepted, and a key is not used by it.
         """
-        key = key_asked(request)
+        key, prefix = key_asked(request), prefix_of(request)
+        if (wait_s := await self._wait_s(request, key)) > 0:
+            return _too_many(wait_s)
         if not self._admission.has_room() and not await self._was_used(key):
             raise Busy("as many scans as this server takes are under way")
-        with self._uploads.admit(request.content_length):
-            asked = await read_scan_request(request)
+        with self._uploads.admit(request.content_length, bound_of(request)):
+            asked = await read_scan_request(request, self._tags, self._upload_s)
             mine = await asked.fingerprint() if key is not None else b""
         if key is not None:
-            return await self._once(asked, key, mine)
-        self._check_vision(asked)
+            return await self._once(asked, key, mine, prefix)
+        await self._check(asked)
         task_id = await self._admission.submit(asked.body, asked.options)
-        return await self._answer(task_id, asked)
+        return await self._answer(task_id, asked, prefix)
+
+    async def _wait_s(self, request: web.Request, key: str | None) -> float:
+        """Seconds that the client is to wait. A repeat of what was accepted is told so at once."""
+        if self._limit is None:
+            return 0.0
+        wait_s = self._limit.wait_s(request.remote or "", asyncio.get_running_loop().time())
+        return 0.0 if wait_s > 0 and await self._was_used(key) else wait_s
 
     async def _was_used(self, key: str | None) -> bool:
         return key is not None and await self._idempotency.has(SCOPE, key)
 
-    async def _once(self, asked: ScanRequest, key: str, mine: bytes) -> web.Response:
+    async def _once(self, asked: ScanRequest, key: str, mine: bytes, prefix: str) -> web.Response:
         """Scan, unless a request with this key did so before; then what has become of that."""
         claim = await self._idempotency.claim(SCOPE, key, mine)
         if claim.note is None:
             task_id = await self._accept(asked, claim)
-            answer = await self._answer(task_id, asked)
+            answer = await self._answer(task_id, asked, prefix)
         else:
             task_id = claim.note[:TASK_ID].decode()
             with self._repeat() if not asked.realtime else contextlib.nullcontext():
-                answer = await self._answer(task_id, asked)
+                answer = await self._answer(task_id, asked, prefix)
         note = task_id.encode()
         # Should it not be written, the next one is told the same.
         with contextlib.suppress(StoreError):
@@ -114,7 +138,7 @@ class ClassifyRoute:
     async def _accept(self, asked: ScanRequest, claim: Claim) -> str:
         """The task id of a new scan, with the row of its key. Problem, Busy, and so on: no scan."""
         try:
-            self._check_vision(asked)
+            await self._check(asked)
             task_id = await self._admission.submit(
                 asked.body,
                 asked.options,
@@ -127,23 +151,36 @@ class ClassifyRoute:
         claim.release()
         return task_id
 
-    def _check_vision(self, asked: ScanRequest) -> None:
+    async def _check(self, asked: ScanRequest) -> None:
+        """Problem for what this server cannot do now, or does not know. StoreError."""
         if asked.body is not None and not self._vision:
             raise Problem(
                 422, "vision_off", "this server does not look at pictures: send a category"
             )
+        after = asked.options.after_scan
+        if after is not None and not await self._views.ended_unsure(after):
+            detail = f"after_scan: {after:.64} is no scan that ended unsure"
+            raise Problem(422, "bad_option", detail)
 
-    async def _answer(self, task_id: str, asked: ScanRequest) -> web.Response:
+    async def _answer(self, task_id: str, asked: ScanRequest, prefix: str) -> web.Response:
         if not asked.realtime:
             state = await self._views.wait_answer(task_id, self._sync_wait_s)
             if state is not None:
                 return outcome(task_id, state)
-        return _accepted(task_id)
+        return _accepted(task_id, prefix)
 
 
-def _accepted(task_id: str) -> web.Response:
+def _too_many(wait_s: float) -> web.Response:
+    """429, with the whole seconds after which it may be tried again."""
+    detail = "this address starts more scans than it may (ECO_SCAN_RATE): nothing was accepted"
+    return problem_response(
+        429, "too_many_scans", detail, {"Retry-After": str(max(1, math.ceil(wait_s)))}
+    )
+
+
+def _accepted(task_id: str, prefix: str) -> web.Response:
     """202, with where to look for it."""
-    url = f"/scan/{task_id}"
+    url = f"{prefix}/scan/{task_id}"
     answer = {
         "task_id": task_id,
         "status": "processing",

@@ -171,7 +171,7 @@ class Drain(Actor[Begin | End | Look | Tick]):
         }
 
 
-class Asked(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class DrainRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The body of `POST /drain`."""
 
     over_s: Annotated[float, msgspec.Meta(ge=0, le=MOST_OVER_S)] = OVER_S
@@ -196,7 +196,7 @@ class DrainRoutes:
 
     async def begin(self, request: web.Request) -> web.Response:
         """Begin; or, while it drains, set another pace for those that are left."""
-        asked = await read_json(request, Asked)
+        asked = await read_json(request, DrainRequest)
         told = await self._ask(Begin(asked.over_s))
         return json_response({"connections": told["connections"], "over_s": told["over_s"]}, 202)
 

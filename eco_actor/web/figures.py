@@ -4,6 +4,7 @@ Each function reads counters and returns families that hold plain numbers.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
@@ -14,6 +15,7 @@ from eco_actor.delivery.admission import Gate
 from eco_actor.delivery.traffic import Traffic
 from eco_actor.eventlog import EventLog
 from eco_actor.runtime import Cell, DynamicSupervisor, System
+from eco_actor.scan.counts import Counts, by_bin
 from eco_actor.web.drain import Drained
 
 Samples = Iterable[tuple[Sequence[str], float]]
@@ -175,6 +177,36 @@ def log_figures(log: EventLog) -> Iterator[Metric]:
     )
     durability = {"durability": log.store.durability.value}
     yield InfoMetricFamily("eco_log", "What an answer promises about an event.", durability)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanCounts:
+    """How many scans there were, in a database; the bins that are shown though they have none."""
+
+    counts: Counts
+    bins: Sequence[str]
+
+
+def scan_figures(scans: ScanCounts) -> Iterator[Metric]:
+    """What each bin was asked for, since the log was begun; nothing until it was read."""
+    if scans.counts.rows is None:
+        return
+    counted = by_bin(scans.counts.rows, scans.bins)
+    for name, tells, place in (
+        ("eco_scan_answers", "Scans with an answer, by the bin of the answer.", 0),
+        (
+            "eco_scan_unsure",
+            "Scans that were not recognised, by the bin of the best guess.",
+            1,
+        ),
+        (
+            "eco_scan_unsure_answered",
+            "Scans that were not recognised until somebody said what it was, by the bin of that.",
+            2,
+        ),
+    ):
+        samples = [((bin_id,), numbers[place]) for bin_id, numbers in counted.items()]
+        yield counter(name, tells, ["bin"], samples)
 
 
 def actor_figures(system: System) -> Iterator[Metric]:

@@ -4,7 +4,8 @@ For the operator alone: what an actor holds and is told may be anybody's.
 
 Who is suspended handles nothing until it is resumed, so some cannot be. A supervisor would restart
 none of its children. The server, the supervisors above it and of its connections, and the observer
-are what an operator sees and calls through: over it a suspended actor can always be resumed.
+are what an operator sees and calls through: over it a suspended actor can always be resumed. A
+service manager that hears nothing would end the process.
 """
 
 import asyncio
@@ -27,6 +28,9 @@ from eco_actor.web.problems import Problem, json_response
 from eco_actor.web.server import HttpServer
 
 log = logging.getLogger(__name__)
+
+NOTIFY: Final = "/work/notify"
+"""The end of the path of the actor that the service manager hears."""
 
 STEADY_S: Final = 0.05
 """By less than this the clocks may drift apart before the times of old messages are changed."""
@@ -136,6 +140,8 @@ def _check_suspendable(cell: Cell) -> None:
             why = "it serves the very requests by which an actor is resumed"
         case Observer():
             why = "it is what shows who is suspended"
+        case _ if cell.path.endswith(NOTIFY):
+            why = "the service manager would end a server that it hears nothing of"
         case _ if cell.state is State.STOPPING:
             raise Problem(409, "not_running", f"{cell.path} is ending")
         case _:

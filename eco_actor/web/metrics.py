@@ -24,11 +24,13 @@ from eco_actor.eventlog import EventLog
 from eco_actor.runtime import System
 from eco_actor.web.drain import Drained
 from eco_actor.web.figures import (
+    ScanCounts,
     actor_figures,
     admission_figures,
     log_figures,
     loop_figures,
     loss_figures,
+    scan_figures,
     stream_figures,
     subscription_figures,
 )
@@ -51,6 +53,7 @@ class Sources:
     drained: Drained
     log: EventLog
     system: Callable[[], System | None]
+    scans: ScanCounts | None = None
 
 
 class MetricsRoutes:
@@ -80,6 +83,8 @@ def figures(sources: Sources) -> Iterable[Metric]:
     yield from loss_figures(sources.traffic)
     yield from admission_figures(sources.gate, sources.drained)
     yield from log_figures(sources.log)
+    if sources.scans is not None:
+        yield from scan_figures(sources.scans)
     system = sources.system()
     if system is not None:
         yield from actor_figures(system)

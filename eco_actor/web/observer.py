@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from eco_actor.web.files import File
 from eco_actor.web.pages import HEADERS, static_dir
 
 
@@ -18,4 +19,4 @@ class ObserverRoutes:
         app.router.add_get("/observer", self.page)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        return self._login(request) or web.FileResponse(self._page, headers=HEADERS)
+        return self._login(request) or File(self._page, headers=HEADERS)

@@ -1,6 +1,5 @@
 """`/healthz`, `/readyz` and `/actors`: does it live, can it work, what is it doing."""
 
-import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -9,7 +8,8 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from eco_actor.eventlog import EventLog, StoreError
+from eco_actor.eventlog import EventLog
+from eco_actor.eventlog.readiness import obstacle
 from eco_actor.runtime.cell import Cell
 from eco_actor.web.bodies import read_json
 from eco_actor.web.drain import Drained
@@ -17,8 +17,6 @@ from eco_actor.web.operator import Operator
 from eco_actor.web.problems import Problem, json_response, problem_response
 
 log = logging.getLogger(__name__)
-
-STORE_PATIENCE_S: Final = 2.0
 
 MAX_PAGE: Final = 10_000
 """Actors in a page, if it does not say less."""
@@ -63,14 +61,9 @@ class OperationRoutes:
         """Ready when the store's writer and readers answer; the model was warm from the start."""
         if self._drained.draining:
             return problem_response(503, "draining", "streams are to go elsewhere")
-        try:
-            async with asyncio.timeout(STORE_PATIENCE_S):
-                await self._log.commit([])
-                await self._log.query("SELECT 1 FROM epochs")
-        except StoreError as error:
-            return problem_response(503, "not_ready", f"store: {error.reason}")
-        except TimeoutError:
-            return problem_response(503, "not_ready", "store: it does not answer")
+        reason = await obstacle(self._log)
+        if reason is not None:
+            return problem_response(503, "not_ready", reason)
         return json_response({"status": "ok", "durability": self._log.store.durability.value})
 
     async def actors(self, request: web.Request) -> web.Response:

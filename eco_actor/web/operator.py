@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 
 from eco_actor.web.bodies import read_json
 from eco_actor.web.operator_token import UnusableToken, is_token, keep_token, new_token
+from eco_actor.web.prefix import prefix_of
 from eco_actor.web.problems import NO_STORE, json_response, problem_response
 from eco_actor.web.trust import host_of
 
@@ -36,8 +37,8 @@ class Operator:
     """Knows the token, once it is loaded: *own*, or what is kept in *file*, or else a new one.
 
     The cookie's value is derived from the token, so it outlives the process and tells nobody the
-    token; its name has the port that the browser called, because browsers keep the cookies of a
-    host's ports together.
+    token; its name has the port that the browser called and where this server is mounted, because
+    browsers keep the cookies of a host's ports together, and send those for "/" with all.
     """
 
     def __init__(self, own: str | None, file: Path | None) -> None:
@@ -102,7 +103,9 @@ class Operator:
     async def logout(self, request: web.Request) -> web.Response:
         """The browser forgets the cookie; with another token in the server all cookies end."""
         response = web.Response(status=204, headers=NO_STORE)
-        response.del_cookie(_cookie_name(request), path="/", httponly=True, samesite="Strict")
+        response.del_cookie(
+            _cookie_name(request), path=_cookie_path(request), httponly=True, samesite="Strict"
+        )
         return response
 
     async def whoami(self, request: web.Request) -> web.Response:
@@ -129,7 +132,7 @@ class Operator:
         response.set_cookie(
             _cookie_name(request),
             self._cookie.decode(),
-            path="/",
+            path=_cookie_path(request),
             httponly=True,
             samesite="Strict",
             secure=secure,
@@ -145,7 +148,12 @@ def _same(given: str, secret: bytes | None) -> bool:
 
 def _cookie_name(request: web.Request) -> str:
     port = host_of(request).port
-    return "eco_operator" if port is None else f"eco_operator_{port}"
+    name = "eco_operator" if port is None else f"eco_operator_{port}"
+    return name + prefix_of(request).replace("/", "!")
+
+
+def _cookie_path(request: web.Request) -> str:
+    return f"{prefix_of(request)}/"
 
 
 def _forwarded_proto(request: web.Request) -> str:

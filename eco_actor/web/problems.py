@@ -30,6 +30,17 @@ REFUSED: Final = {
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 
+CODES: Final = {
+    413: "too_large",
+    414: "uri_too_long",
+    416: "range_not_satisfiable",
+    431: "headers_too_large",
+}
+"""Of statuses whose names in the standard library differ from version to version, or are long."""
+
+KEPT: Final = ("Allow", "Content-Range")
+"""Headers of an error of aiohttp's that its problem needs."""
+
 
 class Problem(Exception):
     """Answers the request with this status and code; `detail` is for the client's developer."""
@@ -81,6 +92,20 @@ def json_response(
     )
 
 
+def code_of(status: int) -> str:
+    """The code of an error of which no more is known than its status."""
+    return CODES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "_")
+
+
+def as_problem(answer: web.StreamResponse) -> web.StreamResponse:
+    """The same answer; where it is an error that aiohttp raised, the problem in its place."""
+    if not isinstance(answer, web.HTTPException) or answer.status < 400:
+        return answer
+    kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
+    detail = answer.reason or HTTPStatus(answer.status).phrase
+    return problem_response(answer.status, code_of(answer.status), detail, kept)
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turns what a handler raises into a problem; a fault of ours is logged, not explained."""
@@ -101,11 +126,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        phrase = HTTPStatus(error.status).phrase
-        kept = {name: value for name, value in error.headers.items() if name == "Allow"}
-        return problem_response(
-            error.status, phrase.lower().replace(" ", "_"), error.reason or phrase, kept
-        )
+        return as_problem(error)
     except Exception:
         log.exception("%s %s failed", request.method, request.rel_url)
         return problem_response(500, "internal", "a fault of the server; it is in its log")

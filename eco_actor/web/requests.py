@@ -1,41 +1,118 @@
-"""What clients send, turned into what the scans understand, or a problem that names the mistake."""
+"""What clients ask `POST /scan/classify` for, turned into what the scans understand, or a problem
+that names the mistake.
+
+A picture comes as it is, as a part of a form, or as text in JSON; options come in the query, and
+beside the picture. What is asked for is the same, however it came.
+"""
 
 import asyncio
-import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
-from eco_actor.scan.admission import Busy
 from eco_actor.scan.categories import CATEGORIES
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import LANGUAGES
+from eco_actor.web.data_urls import decode_data_url
+from eco_actor.web.forms import read_form
 from eco_actor.web.idempotency import fingerprint
+from eco_actor.web.json_scans import JSON_BODY, read_fields
 from eco_actor.web.problems import Problem
-
-MAX_BODY: Final = 8 * 2**20
-SMALL_BODY: Final = 64 * 1024
-UPLOAD_S: Final = 30.0
-"""How long a body may take to arrive."""
+from eco_actor.web.schemas import Tag
+from eco_actor.web.uploads import (
+    MAX_BODY,
+    PICTURE,
+    SMALL_BODY,
+    UPLOAD_S,
+    Bound,
+    read_body,
+)
 
 PIECE: Final = 256 * 1024
 """Bytes of a picture that are hashed in one turn of the loop."""
 
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 
+JSON: Final = "application/json"
+FORM: Final = "multipart/form-data"
 
-class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
-    """The options of `POST /scan/classify`, from the query or the JSON body."""
+BOUNDS: Final = {
+    JSON: Bound(JSON_BODY, 1.75),  # the text of a picture, and the picture
+    FORM: Bound(MAX_BODY + SMALL_BODY),
+    **dict.fromkeys(IMAGE_TYPES, PICTURE),
+}
 
-    realtime: bool = True
-    lang: str = "ko"
-    category: str | None = None
-    user_input: Annotated[str, msgspec.Meta(max_length=2000)] | None = None
+MAX_TEXT: Final = 2000
+"""Characters of `user_input`."""
 
+MAX_DETAIL: Final = 300
+"""Characters of what is said of a mistake that may contain what the client sent."""
+
+
+class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The options of `POST /scan/classify`, from the query, the parts of a form or a JSON object.
+
+    In a query and in a form `tags` are separated by commas, or given several times, or both.
+    """
+
+    realtime: Annotated[
+        bool, Meta(description="true: answer at once; false: wait for the result")
+    ] = True
+    lang: Annotated[
+        str,
+        Meta(description="language of all texts", extra_json_schema={"enum": list(LANGUAGES)}),
+    ] = "ko"
+    category: (
+        Annotated[
+            str,
+            Meta(
+                description="the user's own choice, which vision does not question",
+                extra_json_schema={"enum": list(CATEGORIES)},
+            ),
+        ]
+        | None
+    ) = None
+    user_input: (
+        Annotated[str, Meta(max_length=MAX_TEXT, description="free text, kept with the scan")]
+        | None
+    ) = None
+    tags: Annotated[
+        tuple[Tag, ...],
+        Meta(description="conditions of the thing, of those that /scan/categories lists: a set"),
+    ] = ()
+    after_scan: (
+        Annotated[
+            str,
+            Meta(description='with category: the id of the task whose "unsure" this answers'),
+        ]
+        | None
+    ) = None
+
+
+class ScanBody(ScanOptions, forbid_unknown_fields=True, frozen=True):
+    """The JSON body of `POST /scan/classify`: with an image, a category, or both."""
+
+    image: (
+        Annotated[
+            str,
+            Meta(
+                description="data:image/jpeg;base64,… (or image/png, image/webp), 8 MiB decoded",
+                extra_json_schema={
+                    "pattern": "^data:image/(jpeg|png|webp);base64,[A-Za-z0-9+/]{2}"
+                },
+            ),
+        ]
+        | None
+    ) = None
+
+
+NOTHING: Final = ScanOptions()
+"""What is asked for by a request without options."""
 
 _canonical: Final = msgspec.json.Encoder(order="sorted").encode
 
@@ -63,7 +140,9 @@ class ScanRequest:
         An option that says what is so without it is as good as none, also one that there was not
         when the request came first.
         """
-        parts = [_canonical(self.asked)]
+        said = {name: getattr(self.asked, name) for name in ScanOptions.__struct_fields__}
+        unlike = {name: value for name, value in said.items() if value != getattr(NOTHING, name)}
+        parts = [_canonical(unlike)]
         if self.picture is not None:
             digest = hashlib.blake2b(digest_size=32)
             for start in range(0, len(self.picture), PIECE):
@@ -73,98 +152,87 @@ class ScanRequest:
         return fingerprint(parts)
 
 
-class Uploads:
-    """How many bytes of bodies may be on their way in at a time: a bound on memory."""
-
-    def __init__(self, limit: int = 8 * MAX_BODY) -> None:
-        self._left = limit
-
-    @contextlib.contextmanager
-    def admit(self, length: int | None) -> Iterator[None]:
-        """Hold room for a body of *length* bytes (None: unknown). Busy when there is none.
-
-        A small one always has room.
-        """
-        room = MAX_BODY if length is None else min(length, MAX_BODY)
-        if room <= SMALL_BODY:
-            room = 0
-        if room > self._left:
-            raise Busy("too many pictures are on their way in")
-        self._left -= room
-        try:
-            yield
-        finally:
-            self._left += room
+def bound_of(request: web.Request) -> Bound:
+    """What its body may be."""
+    return BOUNDS.get(request.content_type, PICTURE)
 
 
-async def read_scan_request(request: web.Request) -> ScanRequest:
-    """Read and check a request to scan. Problem, when it cannot be one."""
+async def read_scan_request(
+    request: web.Request, tags: Collection[str], seconds: float = UPLOAD_S
+) -> ScanRequest:
+    """Read and check a request to scan, of which *tags* are the conditions there are.
+
+    Problem, when it cannot be one; its body has to be here within so many *seconds*.
+    """
     kind = request.content_type
-    if kind == "application/json":
-        given = _decode_json(await _read(request))
-        asked, picture = _scan_options(request, given), None
-        if asked.category is None:
-            raise Problem(422, "bad_option", "category: needed when there is no image")
-    elif kind in IMAGE_TYPES:
-        asked = _scan_options(request, {})
-        picture = await _read(request)
-    else:
-        known = ", ".join(sorted(IMAGE_TYPES))
-        raise Problem(415, "unsupported_media_type", f"{kind} is none of {known}, application/json")
-    return ScanRequest(asked, _checked(asked), picture)
-
-
-def plain_body(request: web.Request) -> None:
-    """Problem for a body that is packed: unpacking it is bounded by nothing its sender pays for."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Problem(415, "unsupported_encoding", "Content-Encoding: bodies are taken as they are")
-
-
-async def _read(request: web.Request) -> bytes:
-    plain_body(request)
-    too_large = Problem(413, "too_large", f"the body is larger than {MAX_BODY} bytes")
-    if (request.content_length or 0) > MAX_BODY:
-        raise too_large
-    try:
-        async with asyncio.timeout(UPLOAD_S):
-            body = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise too_large from error
-    except web.RequestPayloadError as error:
-        raise Problem(400, "bad_body", f"the body cannot be read: {error}") from error
-    except TimeoutError as error:
-        raise Problem(408, "too_slow", f"the body took longer than {UPLOAD_S:g} s") from error
+    if kind not in BOUNDS:
+        known = ", ".join(sorted(BOUNDS))
+        raise Problem(415, "unsupported_media_type", f"{kind:.100} is none of {known}")
+    in_query = _typed(request.query.items())
+    asked = _checked(in_query, tags)
+    body = await read_body(request, BOUNDS[kind].most, seconds)
     if not body:
         raise Problem(400, "empty_body", "the request has no body")
-    return body
+    picture: bytes | None = body
+    if kind == JSON:
+        fields, text = read_fields(body)
+        asked = _checked(in_query | fields, tags)
+        picture = await decode_data_url(text, IMAGE_TYPES) if text is not None else None
+    elif kind == FORM:
+        form = await read_form(body, request.headers["Content-Type"], IMAGE_TYPES)
+        del body
+        asked = _checked(in_query | _typed(form.options), tags)
+        picture = form.picture
+    if picture is None and asked.category is None:
+        raise _bad_option("category: needed when there is no image")
+    return ScanRequest(asked, _options(asked), picture)
 
 
-def _decode_json(body: bytes) -> dict[str, Any]:
+def _typed(texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The options that a query or a form has, as what they stand for. Problem."""
+    given: dict[str, Any] = {}
+    for name, text in texts:
+        if name == "tags":
+            given.setdefault(name, []).extend(text.split(",") if text else ())
+        elif name in given:
+            raise _bad_option(f"{name:.100}: given more than once")
+        else:
+            given[name] = text
+    read = _converted(given, strict=False)
+    return {name: getattr(read, name) for name in given}
+
+
+def _converted(given: Mapping[str, Any], *, strict: bool) -> ScanOptions:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return msgspec.convert(given, ScanOptions, strict=strict)
     except msgspec.ValidationError as error:
-        raise Problem(400, "bad_json", "the body is JSON, but not an object") from error
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Problem(400, "bad_json", f"the body is not JSON: {error}") from error
+        raise _bad_option(str(error)) from error
 
 
-def _scan_options(request: web.Request, body: Mapping[str, Any]) -> ScanOptions:
-    """The options of query and body; the body, where they have types, wins."""
-    query = request.query
-    twice = [name for name in set(query) if len(query.getall(name)) > 1]
-    if twice:
-        raise Problem(422, "bad_option", f"{twice[0]}: given more than once")
-    try:
-        from_query = msgspec.convert(dict(query), ScanOptions, strict=False)
-        merged = {name: getattr(from_query, name) for name in query} | dict(body)
-        return msgspec.convert(merged, ScanOptions)
-    except msgspec.ValidationError as error:
-        raise Problem(422, "bad_option", str(error)) from error
-
-
-def _checked(asked: ScanOptions) -> Options:
+def _checked(given: Mapping[str, Any], tags: Collection[str]) -> ScanOptions:
+    """The options in *given*, the tags as a set, in order. Problem for what there is not."""
+    asked = _converted(given, strict=True)
     if asked.lang not in LANGUAGES:
-        raise Problem(422, "bad_option", f"lang: one of {', '.join(LANGUAGES)}")
+        raise _bad_option(f"lang: one of {', '.join(LANGUAGES)}")
     if asked.category is not None and asked.category not in CATEGORIES:
-        raise Problem(422, "bad_option", f"category: one of {', '.join(CATEGORIES)}")
-    return Options(lang=asked.lang, category=asked.category, user_input=asked.user_input)
+        raise _bad_option(f"category: one of {', '.join(CATEGORIES)}")
+    unknown = sorted(set(asked.tags).difference(tags))
+    if unknown:
+        raise _bad_option(f"tags: {unknown[0]!r:.100} is none of {', '.join(sorted(tags))}")
+    return msgspec.structs.replace(asked, tags=tuple(sorted(set(asked.tags))))
+
+
+def _options(asked: ScanOptions) -> Options:
+    if asked.after_scan is not None and asked.category is None:
+        raise _bad_option("after_scan: needs a category, which answers that scan")
+    return Options(
+        lang=asked.lang,
+        category=asked.category,
+        tags=asked.tags,
+        user_input=asked.user_input,
+        after_scan=asked.after_scan,
+    )
+
+
+def _bad_option(detail: str) -> Problem:
+    return Problem(422, "bad_option", detail[:MAX_DETAIL])

@@ -56,9 +56,7 @@ class ScanRoutes:
         return json_response({"task_id": task_id, "status": "cancelled"}, 202)
 
     async def categories(self, request: web.Request) -> web.Response:
-        lang = request.query.get("lang") or _preferred(request.headers.get("Accept-Language", ""))
-        if lang not in LANGUAGES:
-            raise Problem(422, "bad_option", f"lang: one of {', '.join(LANGUAGES)}")
+        lang = language_of(request)
         told = {"categories": self._book.categories(lang), "tags": self._book.tags(lang)}
         return json_response(told)
 
@@ -76,6 +74,14 @@ class ScanRoutes:
                 410, "gone", f"the scan {task_id!r} was removed: scans are kept for a while"
             )
         return unknown_task(task_id)
+
+
+def language_of(request: web.Request) -> str:
+    """The language to answer in: `?lang=`, else what the client likes best. Problem."""
+    lang = request.query.get("lang") or _preferred(request.headers.get("Accept-Language", ""))
+    if lang not in LANGUAGES:
+        raise Problem(422, "bad_option", f"lang: one of {', '.join(LANGUAGES)}")
+    return lang
 
 
 def _preferred(accept_language: str) -> str:

@@ -15,21 +15,22 @@ from eco_actor.runtime import Actor, DynamicSupervisor, Exit
 from eco_actor.web.door import Doors, Opener
 from eco_actor.web.listening import BACKLOG, listening_sockets
 from eco_actor.web.problems import problems
-from eco_actor.web.requests import MAX_BODY
+from eco_actor.web.protocol import HttpProtocols
+from eco_actor.web.uploads import MAX_BODY
 
 log = logging.getLogger(__name__)
 
 
-def _without_traceback(record: logging.LogRecord) -> bool:
+class _WithoutTraceback(logging.Filter):
     """What is not HTTP is the sender's fault: one line of the log, and no error of ours."""
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r:.200}", ()
-        record.exc_info = None
-        record.levelno, record.levelname = logging.INFO, "INFO"
-    return True
 
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+            record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r:.200}", ()
+            record.exc_info = None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
 
-server_logger.addFilter(_without_traceback)
 
 KEEPALIVE_S: Final = 75.0
 """Seconds that a connection may be idle between requests, or take over the head of one."""
@@ -65,22 +66,23 @@ class HttpServer(Actor[Any]):
         self._servers: list[asyncio.Server] = []
         self._connections = connections
         self._observer_url = observer_url
+        self._without_traceback = _WithoutTraceback()
 
     async def init(self) -> None:
         app = web.Application(middlewares=[problems], client_max_size=MAX_BODY)
         opener = self._routes(app)
-        self._runner = web.AppRunner(
-            app,
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=GRACE_S)
+        await self._runner.setup()
+        assert self._runner.server is not None
+        protocols = HttpProtocols(
+            self._runner.server,
             access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=GRACE_S,
             auto_decompress=False,  # a few KB could become gigabytes: see `plain_body`
             keepalive_timeout=KEEPALIVE_S,
             tcp_keepalive=False,  # the listening sockets have it set for all
         )
-        await self._runner.setup()
-        assert self._runner.server is not None
-        self._doors = Doors(self._wheel, opener, self._runner.server)
+        self._doors = Doors(self._wheel, opener, protocols)
+        server_logger.addFilter(self._without_traceback)
         try:
             await self._listen()
         except BaseException as error:
@@ -111,7 +113,10 @@ class HttpServer(Actor[Any]):
         for server in self._servers:
             server.close()
         self._doors.close()
-        await self._runner.cleanup()
+        try:
+            await self._runner.cleanup()
+        finally:
+            server_logger.removeFilter(self._without_traceback)
 
 
 class Address:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from eco_actor import app, cli
+from eco_actor import parts
 from eco_actor.scan.stages import Fields, StageInput
 from eco_actor.scan.vision import Guess, Pixels, Verdict
 
@@ -34,7 +34,7 @@ class Glass:
 
 def install() -> None:
     """Put both into this process."""
-    made = getattr(app, "stages")  # noqa: B009  # names that they import, not export
+    made = getattr(parts, "stages")  # noqa: B009  # names that it imports, not exports
 
     def stages(*args: Any) -> Sequence[Any]:
         return [
@@ -42,8 +42,8 @@ def install() -> None:
             for each in made(*args)
         ]
 
-    setattr(app, "stages", stages)  # noqa: B010
-    setattr(cli, "load_classifier", lambda config: Glass() if config.vision else None)  # noqa: B010
+    setattr(parts, "stages", stages)  # noqa: B010
+    setattr(parts, "load_classifier", Glass)  # noqa: B010
 
 
 def _deadly(run: Any) -> Any:

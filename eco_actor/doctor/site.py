@@ -1,0 +1,30 @@
+"""The file about the kiosk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from eco_actor.doctor.finding import Finding, fail, ok
+from eco_actor.scan.categories import CATEGORIES
+from eco_actor.scan.site import Site, SiteError
+
+
+def look_at_site(file: Path | None) -> Iterator[Finding]:
+    """Whether it can be used, each fault of it by itself, and what it does not take."""
+    what = "site"
+    if file is None:
+        yield ok(what, "none is given: the national rules, and all bins are here")
+        return
+    try:
+        site = Site.load(file)
+    except SiteError as error:
+        for line in str(error).splitlines():
+            yield fail(what, line, "serve refuses that")
+        return
+    bins, listed = site.book.bins("en"), site.book.categories("en")
+    here = sum(bool(each["here"]) for each in bins)
+    detail = f"{file}: {here} of {len(bins)} bins are here"
+    away = [str(each["name"]) for each in listed if not each["here"]]
+    if away:
+        detail += f"; {len(away)} of {len(CATEGORIES)} kinds of things go elsewhere: "
+        detail += ", ".join(away)
+    yield ok(what, detail)
