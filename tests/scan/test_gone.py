@@ -20,7 +20,7 @@ UNKNOWN = "0" * 33
 def eco(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Eco]:
     """A server that keeps one scan."""
     monkeypatch.setattr(retention, "INTERVAL_S", 0.001)
-    made = Eco(Config(port=0, data_dir=tmp_path, vision=False, keep_scans=1), None)
+    made = Eco(Config(port=0, data_dir=tmp_path, vision=False, keep_scans=1))
     yield made
     made.threads.shutdown()
 

@@ -1,5 +1,6 @@
 """Who earns points, and from whom."""
 
+import dataclasses
 import json
 import re
 from importlib.resources import files
@@ -49,6 +50,12 @@ def test_thing_that_is_not_ready_earns_nothing(tag: str) -> None:
 def test_thing_moved_to_general_waste_earns_nothing() -> None:
     """The bin counts: with the composite mark a bag is general waste."""
     assert reward("film", "composite_mark") is None
+
+
+def test_thing_whose_bin_is_not_here_earns_nothing() -> None:
+    """Nobody sees it go where it belongs."""
+    there = dataclasses.replace(BOOK.apply("glass", (), "en"), here=False, where="elsewhere")
+    assert reward_for("glass", there, (), "en") is None
 
 
 def test_thing_moved_to_another_recycling_bin_earns_what_that_bin_earns() -> None:

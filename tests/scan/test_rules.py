@@ -224,6 +224,16 @@ def test_categories_are_listed_in_the_order_of_the_api(lang: str) -> None:
         rule = BOOK.apply(str(entry["id"]), [], lang)
         assert entry["name"] == BOOK.name(str(entry["id"]), lang)
         assert (entry["bin"], entry["instructions"]) == (rule.bin, list(rule.steps))
+        drawn = (rule.bin_id, rule.bin_color, rule.bin_shape, True)
+        assert tuple(entry[key] for key in ("bin_id", "bin_color", "bin_shape", "here")) == drawn
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_a_category_lists_the_tags_that_change_its_rule(category: str) -> None:
+    """Each tag that is listed changes the answer, and none that is not listed does."""
+    (entry,) = (each for each in BOOK.categories("en") if each["id"] == category)
+    plain = BOOK.apply(category, [], "en")
+    assert entry["tags"] == [tag for tag in TAGS if BOOK.apply(category, [tag], "en") != plain]
 
 
 def test_tags_are_listed_strongest_first() -> None:
@@ -238,7 +248,9 @@ def test_wire_rule_has_the_documented_keys() -> None:
     assert set(wire) == {
         *("bin", "steps", "not_these", "why", "layer", "source"),
         *("bin_id", "bin_color", "bin_shape"),
+        *("here", "where"),
     }
+    assert (wire["here"], wire["where"]) == (True, None)
     assert wire["layer"] == "national"
 
 

@@ -28,7 +28,7 @@ def make(tmp_path: Path, held: Held) -> Callable[..., Eco]:
     """Makes a server of these settings; outside the loop, for it reads its rules."""
 
     def make(**settings: Any) -> Eco:
-        return Eco(Config(port=0, data_dir=tmp_path, **settings), held)
+        return Eco(Config(port=0, data_dir=tmp_path, **settings), classifier=held)
 
     return make
 

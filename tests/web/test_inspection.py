@@ -81,7 +81,7 @@ class Operated:
 @asynccontextmanager
 async def operating(data_dir: Path, session: aiohttp.ClientSession) -> AsyncIterator[Operated]:
     config = Config(port=0, data_dir=data_dir, vision=False, operator_token=SECRET)
-    eco = await asyncio.to_thread(Eco, config, None)  # it reads its rules
+    eco = Eco(config)
     async with eco.running(http=True) as system:
         yield Operated(system, Client(session, eco.address.url))
 

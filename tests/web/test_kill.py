@@ -22,7 +22,7 @@ OPERATOR = bearer(SECRET)
 @pytest.fixture
 def blind(tmp_path: Path) -> Eco:
     """A server without vision."""
-    return Eco(Config(port=0, data_dir=tmp_path, vision=False, operator_token=SECRET), None)
+    return Eco(Config(port=0, data_dir=tmp_path, vision=False, operator_token=SECRET))
 
 
 async def kill(client: Client, path: object) -> Answer:

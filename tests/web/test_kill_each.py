@@ -39,6 +39,7 @@ PATHS: Final = (
     "/eco/work/liveness",
     "/eco/work/retention",
     "/eco/work/scan-retention",
+    "/eco/work/counting",
     "/eco/work/observer",
     "/eco/work/drain",
     "/eco/http",
@@ -48,7 +49,7 @@ PATHS: Final = (
 @pytest.fixture
 def blind(tmp_path: Path) -> Eco:
     """A server without vision."""
-    return Eco(Config(port=0, data_dir=tmp_path, vision=False), None)
+    return Eco(Config(port=0, data_dir=tmp_path, vision=False))
 
 
 @asynccontextmanager

@@ -2,16 +2,7 @@
 
 import asyncio
 import json
-import os
-import shutil
-import socket
-import ssl
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,102 +10,27 @@ import pytest
 
 from tests.web.contract_wire import LONG_S
 from tests.web.contract_world import World, channel, world_of
+from tests.web.proxied import (
+    NEEDED,
+    NEEDS_HTTP2,
+    Proxy,
+    Through,
+    curl,
+    logged,
+    nginx_before,
+    through_of,
+)
 from tests.web.serving import Server
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin")
 STREAMS = 20
 
-CONFIG = """
-{user}
-daemon off;
-worker_processes 1;
-pid {dir}/pid;
-error_log {dir}/error.log;
-events {{ worker_connections 256; }}
-http {{
-    log_format told '$connection $server_protocol $status $request_uri';
-    access_log {dir}/access.log told;
-    client_body_temp_path {dir}/body;
-    proxy_temp_path {dir}/proxy;
-    fastcgi_temp_path {dir}/fastcgi;
-    uwsgi_temp_path {dir}/uwsgi;
-    scgi_temp_path {dir}/scgi;
-    map $http_upgrade $wanted {{ default upgrade; '' ''; }}
-    server {{
-        listen 127.0.0.1:{port} ssl http2;
-        server_name localhost;
-        ssl_certificate {dir}/cert.pem;
-        ssl_certificate_key {dir}/key.pem;
-        location / {{
-            proxy_pass {upstream};
-            proxy_http_version 1.1;
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Forwarded-Proto $scheme;
-            proxy_set_header Upgrade $http_upgrade;
-            proxy_set_header Connection $wanted;
-        }}
-    }}
-}}
-"""
-
-
-def has_http2() -> bool:
-    if shutil.which("curl") is None:
-        return False
-    told = subprocess.run(["curl", "--version"], capture_output=True, text=True, check=True)
-    return "HTTP2" in told.stdout
-
-
-pytestmark = [
-    pytest.mark.skipif(NGINX is None, reason="nginx is not installed"),
-    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed"),
-]
-
-
-@dataclass(frozen=True)
-class Proxy:
-    """An nginx in front of the shared server."""
-
-    folder: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"https://localhost:{self.port}"
-
-    @property
-    def certificate(self) -> Path:
-        return self.folder / "cert.pem"
+pytestmark = [*NEEDED]
 
 
 @pytest.fixture(scope="module")
 def proxy(plain_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    assert NGINX is not None
-    folder = tmp_path_factory.mktemp("nginx")
-    listening = socket.create_server(("127.0.0.1", 0))  # it inherits this, so the port is its own
-    made = Proxy(folder, listening.getsockname()[1])
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "1", "-subj", "/CN=localhost", "-addext",
-         "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", made.certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    user = "user root;" if os.getuid() == 0 else ""
-    config = CONFIG.format(dir=folder, port=made.port, upstream=plain_server.url, user=user)
-    (folder / "nginx.conf").write_text(config)
-    process = subprocess.Popen(
-        [NGINX, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        pass_fds=[listening.fileno()], env={**os.environ, "NGINX": f"{listening.fileno()};"},
-    )  # fmt: skip
-    listening.close()
-    try:
-        while not (folder / "pid").exists():
-            assert process.poll() is None, (folder / "error.log").read_text()
+    with nginx_before(plain_server.port, tmp_path_factory.mktemp("nginx")) as made:
         yield made
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture
@@ -123,38 +39,10 @@ async def world(session: aiohttp.ClientSession, plain_server: Server) -> AsyncIt
         yield world
 
 
-class Through:
-    """A client that gets to the server through nginx, by HTTP/1.1 over TLS."""
-
-    def __init__(self, session: aiohttp.ClientSession, trusted: ssl.SSLContext) -> None:
-        self.get = partial(session.get, ssl=trusted)
-        self.post = partial(session.post, ssl=trusted)
-        self.ws_connect = partial(session.ws_connect, ssl=trusted)
-
-
 @pytest.fixture
 async def through(proxy: Proxy) -> AsyncIterator[Through]:
-    trusted = ssl.create_default_context()
-    await asyncio.to_thread(trusted.load_verify_locations, proxy.certificate)
-    async with aiohttp.ClientSession(proxy.url) as session:
-        yield Through(session, trusted)
-
-
-@asynccontextmanager
-async def curl(proxy: Proxy, paths: list[str]) -> AsyncIterator[asyncio.StreamReader]:
-    """What curl is told on all *paths*, which it asks for at the same time over HTTP/2."""
-    options = ["--silent", "--no-buffer", "--http2", "--cacert", str(proxy.certificate)]
-    options += ["--parallel", "--parallel-max", "50"]
-    urls = [f"{proxy.url}{path}" for path in paths]
-    process = await asyncio.create_subprocess_exec(
-        "curl", *options, *urls, stdout=asyncio.subprocess.PIPE, limit=2**20
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout
-    finally:
-        process.kill()
-        await process.wait()
+    async with through_of(proxy) as client:
+        yield client
 
 
 async def events(told: asyncio.StreamReader, number: int) -> list[Any]:
@@ -176,7 +64,7 @@ async def opened(told: asyncio.StreamReader, number: int) -> None:
             number -= (await told.readline()) == b"event: eco.open\n"
 
 
-@pytest.mark.skipif(not has_http2(), reason="curl does not know HTTP/2")
+@NEEDS_HTTP2
 async def test_twenty_streams_share_one_connection_and_nothing_is_held_back(
     world: World, proxy: Proxy
 ) -> None:
@@ -194,16 +82,6 @@ async def test_twenty_streams_share_one_connection_and_nothing_is_held_back(
     lines = await logged(proxy, names)
     assert len({line.split()[0] for line in lines}) == 1
     assert {line.split()[1] for line in lines} == {"HTTP/2.0"}
-
-
-async def logged(proxy: Proxy, names: list[str]) -> list[str]:
-    """What nginx wrote about the requests for *names*, once they are all over."""
-    async with asyncio.timeout(LONG_S):
-        while True:
-            text = await asyncio.to_thread((proxy.folder / "access.log").read_text)
-            lines = [each for each in text.splitlines() if any(name in each for name in names)]
-            if len(lines) == len(names):
-                return lines
 
 
 async def test_streams_that_are_left_leave_nothing_behind(world: World, through: Through) -> None:

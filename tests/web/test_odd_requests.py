@@ -157,7 +157,7 @@ async def test_bodies_on_their_way_in_are_bounded(eco: Eco, running: Running) ->
 @pytest.mark.parametrize("length", [None, LIMIT, 3 * LIMIT, LIMIT // 2])
 def test_room_for_uploads_comes_back_however_they_end(length: int | None) -> None:
     """An unknown length counts as the longest; Busy takes nothing, an exception keeps nothing."""
-    from eco_actor.web.requests import SMALL_BODY, Uploads
+    from eco_actor.web.uploads import SMALL_BODY, Uploads
 
     room = Uploads(2 * LIMIT)
     fit = 2 * LIMIT // min(length or LIMIT, LIMIT)

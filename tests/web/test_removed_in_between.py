@@ -24,7 +24,7 @@ async def test_it_is_told_to_be_gone_and_not_to_be_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """At once, or when the client comes again; it neither waits for ever nor takes it for told."""
-    eco = await asyncio.to_thread(Eco, Config(data_dir=tmp_path, port=0, vision=False), None)
+    eco = Eco(Config(data_dir=tmp_path, port=0, vision=False))
     place = Directory.place
 
     async def removed_behind(self: Directory, channel: str, after: str | None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from eco_actor import app
+from eco_actor import routes
 from eco_actor.app import Eco
 from eco_actor.config import Config
 from eco_actor.eventlog import StoreError, StoreFull
@@ -163,7 +163,7 @@ async def test_a_picture_is_told_of_when_there_is_no_vision_any_more(
         first = await keyed_picture(client, "k")
         await client.events(first.json()["task_id"])
     blind = await asyncio.to_thread(
-        lambda: Eco(Config(port=0, data_dir=tmp_path, vision=False), None)
+        lambda: Eco(Config(port=0, data_dir=tmp_path, vision=False))
     )
     async with running(blind) as client:
         assert same(await keyed_picture(client, "k"), first)
@@ -187,7 +187,7 @@ async def test_repeats_that_wait_are_bounded(
     make: Callable[..., Eco], running: Running, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One too many is 503; it may come again, and those that do not wait are answered."""
-    monkeypatch.setattr(app, "ClassifyRoute", partial(ClassifyRoute, max_repeats=2))
+    monkeypatch.setattr(routes, "ClassifyRoute", partial(ClassifyRoute, max_repeats=2))
     eco = await asyncio.to_thread(make)
     async with running(eco) as client:
         answers = [asyncio.create_task(keyed_picture(client, "k", "?realtime=false"))]

@@ -100,7 +100,8 @@ async def test_categories_come_in_the_language_asked_for(
     assert told.keys() == {"categories", "tags"}
     assert tuple(each["id"] for each in told["categories"]) == CATEGORIES
     for each in told["categories"]:
-        assert each.keys() == {"id", "name", "bin", "instructions"}
+        drawn = {"bin_id", "bin_color", "bin_shape", "here", "tags"}
+        assert each.keys() == {"id", "name", "bin", "instructions"} | drawn
         assert bool(HANGUL.search(each["name"])) == korean
     assert {"soiled", "broken"} <= {each["id"] for each in told["tags"]}
     assert all(each.keys() == {"id", "name"} for each in told["tags"])

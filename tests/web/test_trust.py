@@ -140,7 +140,7 @@ async def test_what_it_is_bound_to_is_its_name(
 def test_an_origin_that_is_none_is_named(text: str) -> None:
     """A sentence with the option, its form and what was given instead."""
     with pytest.raises(ConfigError) as error:
-        Eco(Config(vision=False, origin=(text,)), None)
+        Eco(Config(vision=False, origin=(text,)))
     for word in ("--origin", "scheme://host", repr(text)):
         assert word in str(error.value)
 
@@ -153,7 +153,7 @@ def test_an_origin_that_is_none_is_named(text: str) -> None:
 def test_a_name_that_is_none_is_named(text: str) -> None:
     """A sentence with the option, its form and what was given instead."""
     with pytest.raises(ConfigError) as error:
-        Eco(Config(vision=False, allowed_host=(text,)), None)
+        Eco(Config(vision=False, allowed_host=(text,)))
     for word in ("--allowed-host", "without scheme and port", repr(text)):
         assert word in str(error.value)
 
