@@ -1,62 +1,73 @@
-/** The answer: the bin as the hero, then how, what not, why, and the reward. */
+/** The answer: the bin as the hero, then how, the thing's condition, what not, why, and the reward. */
 
 import { button, el } from "./dom.js";
 import { known, t } from "./i18n.js";
 import { heading, percent } from "./panels.js";
-import { colorOf, face, inkOn, mark, shapeId } from "./shapes.js";
+import { dyed, face, mark, shapeId } from "./shapes.js";
 
 /**
  * @typedef {{bin: string, bin_id?: string, bin_color?: string, bin_shape?: string, steps?: string[], not_these?: string[],
- *   why?: string|null, layer?: string|null, source?: any}} Rule
- * @typedef {{again: () => void, other: () => void, relang: (() => void)|null}} Actions `relang` when the answer is in another language
+ *   why?: string|null, layer?: string|null, source?: any, here?: boolean, where?: string|null}} Rule
+ * @typedef {{result: any, seen: any, reward: any, plain: boolean, note: string|null}} Shown
+ *   `seen`: what the photo was taken for; `plain`: no links; `note`: what this answer is
+ * @typedef {{id: string, name: string}} Tag
+ * @typedef {{known: Tag[], on: string[], asking: boolean, told: string|null, toggle: (id: string) => void}} Conditions
+ * @typedef {{again: () => void, other: () => void, relang: (() => void)|null, back: (() => void)|null}} Actions
+ *   `relang` when the answer is in another language; `back` when it comes out of the history
  */
 
 /** @param {number} confidence @returns {string} */
 const sureness = (confidence) => t(confidence >= 0.85 ? "sure.high" : confidence >= 0.6 ? "sure.middle" : "sure.low");
 
-/** @param {any} seen the result's classification @param {string} lang @returns {HTMLElement} what it was taken for, and how surely */
-function seenAs(seen, lang) {
+/** @param {any} seen a classification @param {string} name @param {string} lang @returns {HTMLElement} what it was taken for, and how surely */
+function seenAs(seen, name, lang) {
   const byUser = seen.backend === "user";
   const measured = !byUser && typeof seen.confidence === "number";
   const meter = el("span", { class: "meter", "aria-hidden": "true" }, el("span", {}));
   /** @type {HTMLElement} */ (meter.firstChild).style.setProperty("--done", String(seen.confidence));
   return el("div", { class: "seen" },
-    el("p", {}, el("span", { class: "faint" }, t(byUser ? "answer.chosen" : "answer.seen")), " ", el("strong", { lang }, seen.name ?? "")),
+    el("p", {}, el("span", { class: "faint" }, t(byUser ? "answer.chosen" : "answer.seen")), " ", el("strong", { lang }, name)),
     measured ? el("p", { class: "sure" }, meter, el("span", {}, `${sureness(seen.confidence)} · ${percent(seen.confidence)}`)) : null);
 }
 
-/** @param {any} result @returns {HTMLElement} */
-function hero(result) {
-  const { rule, classification: seen, answer } = result;
+/** @param {Rule|null} rule @param {string} lang @returns {HTMLElement|null} this place has no such bin: where to go with it */
+function elsewhere(rule, lang) {
+  if (rule?.here !== false) return null;
+  return el("div", { class: "elsewhere" },
+    el("p", { class: "eyebrow" }, t("answer.where")),
+    el("p", { lang: rule.where ? lang : null }, rule.where || t("answer.away.none")));
+}
+
+/** @param {Shown} shown @returns {HTMLElement} */
+function hero({ result, seen }) {
+  const { rule, classification, answer } = result;
   const shape = shapeId(rule?.bin_shape);
-  const card = el("section", { class: rule ? "bin" : "bin none", "data-shape": shape },
+  const away = rule?.here === false;
+  const eyebrow = away ? "answer.eyebrow.away" : rule ? "answer.eyebrow" : "answer.eyebrow.none";
+  const card = el("section", { class: `bin${rule ? "" : " none"}${away ? " away" : ""}`, "data-shape": shape },
     rule ? mark(shape) : null,
     el("div", { class: "bin-text" },
-      el("p", { class: "eyebrow" }, t(rule ? "answer.eyebrow" : "answer.eyebrow.none")),
-      heading(rule ? rule.bin : seen.name ?? ""),
-      rule && shape !== "rounded" ? el("p", { class: "find" }, t("answer.mark", { shape: t(`shape.${shape}`) })) : null),
-    seenAs(seen, answer.lang));
+      el("p", { class: "eyebrow" }, t(eyebrow)),
+      heading(rule ? rule.bin : classification.name ?? ""),
+      rule && !away && shape !== "rounded" ? el("p", { class: "find" }, t("answer.mark", { shape: t(`shape.${shape}`) })) : null),
+    elsewhere(rule, answer.lang),
+    seenAs(seen, classification.name ?? "", answer.lang));
   card.querySelector("h1")?.setAttribute("lang", answer.lang);
-  const color = colorOf(rule?.bin_color);
-  if (color) {
-    card.style.setProperty("--bin", color);
-    card.style.setProperty("--on-bin", inkOn(color));
-  }
-  return card;
+  return dyed(card, rule?.bin_color);
 }
 
-/** @param {any} source text, {name, url}, or several of them @returns {Node|string} */
-function sourceText(source) {
-  if (Array.isArray(source)) return el("span", {}, ...source.flatMap((one, i) => (i ? [", ", sourceText(one)] : [sourceText(one)])));
+/** @param {any} source text, {name, url}, or several of them @param {boolean} plain @returns {Node|string} */
+function sourceText(source, plain) {
+  if (Array.isArray(source)) return el("span", {}, ...source.flatMap((one, i) => (i ? [", ", sourceText(one, plain)] : [sourceText(one, plain)])));
   const name = typeof source === "string" ? source : source.name ?? source.title ?? source.url ?? "";
   const url = typeof source === "string" ? source : source.url ?? "";
-  return /^https?:\/\/\S+$/.test(url) ? el("a", { href: url, rel: "noreferrer", target: "_blank" }, name) : name;
+  return !plain && /^https?:\/\/\S+$/.test(url) ? el("a", { href: url, rel: "noreferrer", target: "_blank" }, name) : name;
 }
 
-/** @param {Rule} rule @param {string} lang @returns {HTMLElement|null} why it is so, and who says it */
-function grounds(rule, lang) {
+/** @param {Rule} rule @param {string} lang @param {boolean} plain @returns {HTMLElement|null} why it is so, and who says it */
+function grounds(rule, lang, plain) {
   const layer = rule.layer && (known(`layer.${rule.layer}`) ? t(`layer.${rule.layer}`) : rule.layer);
-  const facts = [[t("answer.layer"), layer], [t("answer.source"), rule.source && sourceText(rule.source)]];
+  const facts = [[t("answer.layer"), layer], [t("answer.source"), rule.source && sourceText(rule.source, plain)]];
   const rows = facts.filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)));
   if (!rule.why && !rows.length) return null;
   return el("section", { class: "grounds" },
@@ -71,28 +82,27 @@ function notThis(thing) {
   return el("li", {}, el("span", {}, what, where.length > 0 && " ", where.length > 0 && el("span", { class: "where" }, `→ ${where.join(" → ")}`)));
 }
 
-/**
- * The answer without what stands below it anyway: a text composed from the rule repeats its steps.
- * @param {string} text @param {Rule|null} rule @returns {string}
- */
-function opening(text, rule) {
-  const first = rule?.steps?.[0];
-  const end = first ? text.indexOf(first) : -1;
-  return end > 0 ? text.slice(0, end).trim() : text;
+/** @param {string[]|undefined} items @param {string} lang @returns {HTMLElement|null} */
+function how(items, lang) {
+  if (!items?.length) return null;
+  return el("section", { class: "how" }, el("h2", {}, t("answer.steps")), el("ol", { lang }, ...items.map((item) => el("li", {}, el("span", {}, item)))));
 }
 
-/** @param {Rule} rule @param {string} lang @returns {HTMLElement[]} */
-function instructions(rule, lang) {
-  const parts = [];
-  if (rule.steps?.length) {
-    const items = rule.steps.map((step) => el("li", {}, el("span", {}, step)));
-    parts.push(el("section", { class: "how" }, el("h2", {}, t("answer.steps")), el("ol", { lang }, ...items)));
-  }
-  if (rule.not_these?.length) {
-    const items = rule.not_these.map(notThis);
-    parts.push(el("section", { class: "nots" }, el("h2", {}, t("answer.not")), el("ul", { lang }, ...items)));
-  }
-  return parts;
+/** @param {string[]|undefined} items @param {string} lang @returns {HTMLElement|null} */
+function nots(items, lang) {
+  if (!items?.length) return null;
+  return el("section", { class: "nots" }, el("h2", {}, t("answer.not")), el("ul", { lang }, ...items.map(notThis)));
+}
+
+/** @param {Conditions} conditions @returns {HTMLElement|null} one tap a condition: the answer changes in place */
+function conditionsOf({ known: tags, on, asking, told, toggle }) {
+  if (!tags.length) return null;
+  const chips = tags.map(({ id, name }) =>
+    el("button", { type: "button", class: "chip", "data-tag": id, "data-focus": `tag-${id}`, "aria-pressed": String(on.includes(id)), click: () => toggle(id) }, name));
+  return el("section", { class: "conditions", "aria-labelledby": "tags-title", "aria-busy": String(asking) },
+    el("h2", { id: "tags-title" }, t("tags.title")),
+    el("p", { class: told ? "told new" : "told", id: "told" }, told ?? t("tags.hint")),
+    el("div", { class: "chips" }, ...chips));
 }
 
 /** @param {any} reward @param {string} lang @returns {HTMLElement} */
@@ -106,24 +116,27 @@ export function rewardCard(reward, lang) {
     typeof points === "number" ? el("p", { class: "points" }, t("reward.points", { n: points })) : null);
 }
 
-/**
- * @param {any} result
- * @param {any} reward null while there is none
- * @param {Actions} actions
- * @returns {HTMLElement[]}
- */
-export function answerPanel(result, reward, { again, other, relang }) {
-  const { rule, answer } = result;
+/** @param {Shown} shown @param {Conditions} conditions @param {Actions} actions @returns {HTMLElement[]} */
+export function answerPanel(shown, conditions, { again, other, relang, back }) {
+  const { rule, answer } = shown.result;
+  const { lang } = answer;
+  const own = answer.backend !== "rule"; // a text composed from the rule says what stands below it anyway
+  const parts = [
+    own || !rule ? el("p", { class: "lead text", lang }, answer.text) : null,
+    how(rule?.steps, lang),
+    conditionsOf(conditions),
+    nots(rule?.not_these, lang),
+    rule && grounds(rule, lang, shown.plain),
+  ];
   return [
+    ...(shown.note ? [el("p", { class: "of" }, shown.note)] : []),
     ...(relang ? [button("relang", t("answer.relang"), relang)] : []),
-    hero(result),
-    el("div", { class: "card body" },
-      el("p", { class: "lead text", lang: answer.lang }, opening(answer.text, rule)),
-      ...(rule ? instructions(rule, answer.lang) : []),
-      rule ? grounds(rule, answer.lang) : null),
-    el("div", { id: "reward" }, reward ? rewardCard(reward, answer.lang) : null),
+    hero(shown),
+    el("div", { class: "card body" }, ...parts),
+    el("div", { id: "reward" }, shown.reward ? rewardCard(shown.reward, lang) : null),
     el("div", { class: "buttons after" },
-      button("primary", t("answer.again"), again),
-      button("plain", t("answer.other"), other)),
+      button("primary", t(back ? "history.new" : "answer.again"), again),
+      back && button("", t("history.back"), back),
+      !back && button("plain", t("answer.other"), other)),
   ];
 }

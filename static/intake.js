@@ -24,7 +24,8 @@ function listenToButtons(take) {
     });
   }
   byId("drop").addEventListener("click", (event) => {
-    if (!(/** @type {Element} */ (event.target).closest("label"))) picker.click();
+    const asked = /** @type {Element} */ (event.target).closest("label, button, video");
+    if (!asked && byId("drop").dataset.camera === "absent") picker.click();
   });
 }
 

@@ -1,10 +1,14 @@
-/** Turns the file somebody chose into what is sent: a small JPEG without EXIF. */
+/** Turns a chosen file or the camera's picture into what is sent: a small JPEG without EXIF. */
 
 const LONGEST = 1024;
+const THUMB = 96;
 const QUALITY = 0.85;
 const SENDABLE = new Set(["image/jpeg", "image/png", "image/webp"]);
 
-/** @typedef {{blob: Blob, type: string, url: string}} Photo `url` shows the picture; free it with `release` */
+/**
+ * @typedef {{blob: Blob|null, type: string, url: string, data?: Promise<string|null>, thumb?: Promise<string|null>}} Photo
+ *   `blob`: null when only a small picture was kept; `url` shows the picture, free it with `release`; `data`, `thumb`: as data URLs, once asked for
+ */
 
 /** A file that cannot be sent; `reason` is a key of the page's texts. */
 export class Unusable extends Error {
@@ -31,23 +35,34 @@ async function decoded(url) {
 }
 
 /**
- * Draw at most 1024 px on the longer side. The browser turns the picture upright by its EXIF.
- * @param {HTMLImageElement} image
- * @returns {Promise<Blob|null>}
+ * Draw a part of a picture, at most so many pixels on its longer side. A photo is turned upright by its EXIF on the way.
+ * @param {CanvasImageSource} source
+ * @param {{x: number, y: number, width: number, height: number}} part in the source's pixels
+ * @param {number} longest
+ * @returns {HTMLCanvasElement|null}
  */
-function shrunk(image) {
-  const scale = Math.min(1, LONGEST / Math.max(image.naturalWidth, image.naturalHeight));
+function drawn(source, part, longest) {
+  const scale = Math.min(1, longest / Math.max(part.width, part.height));
   const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(image.naturalWidth * scale));
-  canvas.height = Math.max(1, Math.round(image.naturalHeight * scale));
+  canvas.width = Math.max(1, Math.round(part.width * scale));
+  canvas.height = Math.max(1, Math.round(part.height * scale));
   const pen = canvas.getContext("2d");
-  if (!pen) return Promise.resolve(null);
+  if (!pen) return null;
   pen.imageSmoothingQuality = "high";
   pen.fillStyle = "#fff"; // JPEG has no transparency
   pen.fillRect(0, 0, canvas.width, canvas.height);
-  pen.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
+  pen.drawImage(source, part.x, part.y, part.width, part.height, 0, 0, canvas.width, canvas.height);
+  return canvas;
 }
+
+/** @param {HTMLCanvasElement|null} canvas @returns {Promise<Blob|null>} */
+const jpegOf = (canvas) => new Promise((done) => (canvas ? canvas.toBlob(done, "image/jpeg", QUALITY) : done(null)));
+
+/** @param {HTMLImageElement} image */
+const whole = (image) => ({ x: 0, y: 0, width: image.naturalWidth, height: image.naturalHeight });
+
+/** @param {Blob} blob @param {string} type @returns {Photo} */
+const photoOf = (blob, type) => ({ blob, type, url: URL.createObjectURL(blob) });
 
 /**
  * @param {File} file
@@ -59,14 +74,56 @@ export async function prepare(file) {
   const original = URL.createObjectURL(file);
   try {
     const image = await decoded(original);
-    const small = image && (await shrunk(image));
-    if (small) return { blob: small, type: "image/jpeg", url: URL.createObjectURL(small) };
+    const small = image && (await jpegOf(drawn(image, whole(image), LONGEST)));
+    if (small) return photoOf(small, "image/jpeg");
   } finally {
     URL.revokeObjectURL(original);
   }
   // The server may read what this browser cannot, as long as it is of a kind it takes.
-  if (SENDABLE.has(file.type)) return { blob: file, type: file.type, url: URL.createObjectURL(file) };
+  if (SENDABLE.has(file.type)) return photoOf(file, file.type);
   throw new Unusable(file.type ? "photo.unreadable" : "photo.not_image");
+}
+
+/**
+ * What the camera shows now, cut as the screen shows it.
+ * @param {HTMLVideoElement} video
+ * @returns {Promise<Photo|null>} null while there is no picture
+ */
+export async function shot(video) {
+  const { videoWidth: width, videoHeight: height, clientWidth, clientHeight } = video;
+  if (!width || !height || video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return null;
+  const scale = Math.max(clientWidth / width, clientHeight / height) || 1;
+  const part = { width: Math.min(width, clientWidth / scale || width), height: Math.min(height, clientHeight / scale || height), x: 0, y: 0 };
+  part.x = (width - part.width) / 2;
+  part.y = (height - part.height) / 2;
+  const blob = await jpegOf(drawn(video, part, LONGEST));
+  return blob && photoOf(blob, "image/jpeg");
+}
+
+/** @param {string} url @returns {Promise<string|null>} a small square of it as data URL */
+export async function thumbnail(url) {
+  const image = await decoded(url);
+  if (!image) return null;
+  const { naturalWidth: width, naturalHeight: height } = image;
+  const side = Math.min(width, height);
+  return drawn(image, { x: (width - side) / 2, y: (height - side) / 2, width: side, height: side }, THUMB)?.toDataURL("image/jpeg", 0.7) ?? null;
+}
+
+/** @param {Blob} blob @returns {Promise<string|null>} */
+export function dataUrl(blob) {
+  return new Promise((done) => {
+    const reader = new FileReader();
+    reader.onload = () => done(typeof reader.result === "string" ? reader.result : null);
+    reader.onerror = () => done(null);
+    reader.readAsDataURL(blob);
+  });
+}
+
+/** @param {string|null} url a data URL @returns {Photo|null} */
+export function revived(url) {
+  const [, type, text] = /^data:(image\/[a-z]+);base64,(.+)$/.exec(url ?? "") ?? [];
+  if (!text) return null;
+  return photoOf(new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type }), type);
 }
 
 /** @param {Photo|null} photo */

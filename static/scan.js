@@ -7,11 +7,12 @@ const BASE = new URL("..", import.meta.url);
 
 const BROKEN_MS = 12_000; // a stream that does not open, or stays broken: ask instead
 const LOST_MS = 120_000; // nothing answers at all: give up
+const PROBE_MS = 8_000;
 const POSTS = 6; // attempts before a busy server becomes an error
 
 /**
- * @typedef {{blob?: Blob, type?: string, category?: string, name?: string, lang: string, key: string}} Ask
- *   a photo or a category; `key` makes repeating it safe
+ * @typedef {{blob?: Blob, type?: string, category?: string, name?: string, tags?: string[], after?: string, lang: string, key: string}} Ask
+ *   a photo or a category; `after`: the scan whose "unsure" the category answers; `key` makes repeating it safe
  * @typedef {{task_id: string, stream: URL, result: URL}} Task
  * @typedef {{step: string, status: string, progress: number, seq?: number, bin?: string|null, result?: any, reward?: any, error?: any}} StepEvent
  * @typedef {"live"|"reconnecting"|"polling"} Link
@@ -87,10 +88,11 @@ async function request(path, init) {
 /** @param {Ask} ask @param {AbortSignal} signal @returns {Promise<Task>} */
 async function submit(ask, signal) {
   const headers = { "Idempotency-Key": ask.key };
-  const { blob, type, category, lang } = ask;
+  const { blob, type, category, tags, after, lang } = ask;
+  const said = { category, lang, ...(tags?.length ? { tags } : {}), ...(after ? { after_scan: after } : {}) };
   const response = blob
     ? await request(`scan/classify?lang=${lang}`, { method: "POST", body: blob, headers: { ...headers, "Content-Type": type ?? blob.type }, signal })
-    : await request("scan/classify", { method: "POST", body: JSON.stringify({ category, lang }), headers: { ...headers, "Content-Type": "application/json" }, signal });
+    : await request("scan/classify", { method: "POST", body: JSON.stringify(said), headers: { ...headers, "Content-Type": "application/json" }, signal });
   const task = await response.json();
   const at = (url) => new URL(url, response.url);
   return { task_id: task.task_id, stream: at(task.stream_url), result: at(task.result_url) };
@@ -213,8 +215,24 @@ export function cancel(task) {
   request(`scan/${encodeURIComponent(task.task_id)}`, { method: "DELETE" }).catch(() => {});
 }
 
-/** @param {string} lang @returns {Promise<{id: string, name: string, bin: string}[]>} all there is to choose from */
-export async function categories(lang) {
+/** @param {string} lang @returns {Promise<import("./state.js").Catalog>} all there is to choose from @throws {Problem} */
+export async function catalog(lang) {
   const response = await request(`scan/categories?lang=${lang}`, {});
-  return (await response.json()).categories;
+  return await response.json();
+}
+
+/**
+ * What this place calls itself; also tells whether the server can be reached.
+ * @param {string} lang
+ * @returns {Promise<{name?: string|null, texts?: {title?: string, lead?: string, notice?: string},
+ *   bins?: {id: string, name: string, color: string, shape: string, here: boolean}[]}>} empty where it has nothing to say
+ * @throws {Problem} when nothing answers
+ */
+export async function site(lang) {
+  try {
+    return await (await request(`site?lang=${lang}`, { signal: AbortSignal.timeout(PROBE_MS) })).json();
+  } catch (problem) {
+    if (problem instanceof Problem && problem.status > 0) return {};
+    throw problem instanceof Problem ? problem : new Problem({});
+  }
 }

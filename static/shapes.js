@@ -33,6 +33,16 @@ export function inkOn(color) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.25 ? "#14201a" : "#ffffff";
 }
 
+/** @template {HTMLElement} T @param {T} node @param {unknown} color @returns {T} it, with the bin's colour and what is readable on it */
+export function dyed(node, color) {
+  const plain = colorOf(color);
+  if (plain) {
+    node.style.setProperty("--bin", plain);
+    node.style.setProperty("--on-bin", inkOn(plain));
+  }
+  return node;
+}
+
 /** @param {unknown} shape @param {string} [className] @returns {SVGElement} the shape, or a badge with the picture */
 export function mark(shape, className = "mark") {
   const id = shapeId(shape);
@@ -48,6 +58,20 @@ function lines(d, className) {
 
 export const tick = () => lines("M5 12.5l4.5 4.5L19 7.5", "sign tick");
 export const crossed = () => lines("M7 7l10 10M17 7L7 17", "sign crossed");
+
+/** Signs on buttons, as lines in a 24 by 24 box. @type {Record<string, string>} */
+const ICONS = {
+  camera: "M3 8.5A1.5 1.5 0 0 1 4.5 7h3l1.5-2.5h6L16.5 7h3A1.5 1.5 0 0 1 21 8.5v9a1.5 1.5 0 0 1-1.5 1.5h-15A1.5 1.5 0 0 1 3 17.5zM12 16.5a3.7 3.7 0 1 0 0-7.4a3.7 3.7 0 0 0 0 7.4z",
+  album: "M4 5h16v14H4zM4 16l4.5-4.5l4 4l2.5-2.5l5 4M15.5 9.2v.1",
+  turn: "M4 12a8 8 0 0 1 14-5.3L20 9M20 4v5h-5M20 12a8 8 0 0 1-14 5.3L4 15M4 20v-5h5",
+  clock: "M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17zM12 7.5V12l3 2",
+  grid: "M4 4h6.5v6.5H4zM13.5 4H20v6.5h-6.5zM4 13.5h6.5V20H4zM13.5 13.5H20V20h-6.5z",
+  install: "M12 4v10M7.5 10l4.5 4.5l4.5-4.5M4.5 19.5h15",
+  back: "M14.5 5l-7 7l7 7",
+};
+
+/** @param {string} name @returns {SVGElement} */
+export const icon = (name) => lines(ICONS[name], "icon");
 
 const BODIES = ["circle", "drop", "hexagon", "rounded", "octagon"];
 

@@ -7,6 +7,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from tests.e2e.paging import PATIENCE_MS as PATIENCE_MS
+from tests.e2e.paging import profile
 from tests.web.serving import Server
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -19,7 +21,6 @@ ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)  # the machine has other tests to run at the same time
 
 
@@ -46,12 +47,18 @@ async def browser(chromium: Path) -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filming(chromium: Path) -> AsyncIterator[Browser]:
+    """One browser for all tests of a module, with a camera that shows a test picture."""
+    fake = "--use-fake-device-for-media-stream"
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=[*ARGS, fake])
+        yield browser
+        await browser.close()
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def browser_page(browser: Browser) -> AsyncIterator[Page]:
     """An empty page of a fresh Korean desktop profile, which does not animate."""
-    context = await browser.new_context(
-        locale="ko-KR", viewport={"width": 1280, "height": 800}, reduced_motion="reduce"
-    )
-    context.set_default_timeout(PATIENCE_MS)
-    yield await context.new_page()
-    await context.close()
+    async with profile(browser) as page:
+        yield page

@@ -6,14 +6,13 @@ import io
 from urllib.parse import urlsplit
 
 import pytest
-from PIL import Image, ImageDraw
-from playwright.async_api import FileChooser, FilePayload, Page, Route, expect
+from PIL import Image
+from playwright.async_api import Browser, ConsoleMessage, FileChooser, Page, Route, expect
 
+from tests.e2e.paging import ENDED, bin_of, photo, profile, upload
 from tests.e2e.unsure import play_unsure
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
-
-ENDED = "#steps li:is([data-mark=done], [data-mark=skipped])"
 
 RECORD_STEPS = """() => {
     window.ticks = [];
@@ -57,32 +56,6 @@ PASTE = """(encoded) => {
     data.items.add(new File([bytes], "bottle.jpg", { type: "image/jpeg" }));
     document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
 }"""
-
-
-def photo(width: int = 1600, height: int = 1200, orientation: int = 1) -> bytes:
-    """A JPEG of something like a green bottle; `orientation` is its EXIF tag."""
-    image = Image.new("RGB", (width, height), (222, 216, 204))
-    pen = ImageDraw.Draw(image)
-    pen.rounded_rectangle((width * 0.4, height * 0.3, width * 0.6, height * 0.9), 40, (40, 110, 70))
-    pen.rectangle((width * 0.46, height * 0.1, width * 0.54, height * 0.35), (40, 110, 70))
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    out = io.BytesIO()
-    image.save(out, "JPEG", exif=exif)
-    return out.getvalue()
-
-
-def upload(data: bytes, name: str = "bottle.jpg") -> FilePayload:
-    """A file as the browser's file dialog would hand it over."""
-    return {"name": name, "mimeType": "image/jpeg", "buffer": data}
-
-
-async def bin_of(page: Page) -> str:
-    """Wait for the bin's name; where the server asks what it is, say the first it offers."""
-    await page.locator(".bin, .choose").first.wait_for()
-    if await page.locator(".choose").count():
-        await page.locator(".choice").first.click()
-    return await page.locator(".bin h1").inner_text()
 
 
 @pytest.mark.parametrize(
@@ -160,7 +133,8 @@ async def test_an_unsure_answer_offers_three_and_follows_the_choice(
     await expect(browser_page.locator("[data-step=reward][data-mark=skipped]")).to_be_visible()
     async with browser_page.expect_request("**/scan/classify") as sent:
         await browser_page.get_by_role("button", name="금속").click()
-    assert (await sent.value).post_data_json == {"category": "metal", "lang": "ko"}
+    asked = {"category": "metal", "lang": "ko", "after_scan": "unsure"}
+    assert (await sent.value).post_data_json == asked
     await expect(browser_page.locator(".bin h1")).not_to_be_empty()
     await expect(browser_page.locator(".seen")).to_contain_text("직접 고르신 것")
 
@@ -258,20 +232,23 @@ async def test_the_page_is_usable_with_the_keyboard_alone(
 
 
 async def test_a_scan_asks_nobody_else_and_leaves_the_console_clean(
-    browser_page: Page, page_url: str
+    browser: Browser, page_url: str
 ) -> None:
     """From loading to the answer every request goes to the server and nothing complains."""
     complaints: list[str] = []
     hosts: set[str] = set()
-    browser_page.on("pageerror", lambda error: complaints.append(str(error)))
-    browser_page.on(
-        "console",
-        lambda said: complaints.append(said.text) if said.type in {"error", "warning"} else None,
-    )
-    browser_page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
-    await browser_page.goto(page_url)
-    await browser_page.set_input_files("#file", upload(photo()))
-    await bin_of(browser_page)
-    await expect(browser_page.locator(ENDED)).to_have_count(4)
+
+    def listen(said: ConsoleMessage) -> None:
+        if said.type in {"error", "warning"}:
+            complaints.append(said.text)
+
+    async with profile(browser, service_workers="allow") as page:
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", listen)
+        page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+        await page.goto(page_url)
+        await page.set_input_files("#file", upload(photo()))
+        await bin_of(page)
+        await expect(page.locator(ENDED)).to_have_count(4)
     assert complaints == []
     assert hosts - {""} == {urlsplit(page_url).netloc}

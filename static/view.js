@@ -1,0 +1,135 @@
+/** Draws the page from its state. */
+
+import { answerPanel } from "./answer.js";
+import { choosePanel, everything } from "./choosing.js";
+import { byId } from "./dom.js";
+import { lang, t } from "./i18n.js";
+import { history } from "./memory.js";
+import { busyPanel, errorPanel, waitingPanel } from "./panels.js";
+import { historyPanel, when } from "./past.js";
+import { state } from "./state.js";
+import { Steps } from "./steps.js";
+
+/**
+ * @typedef {{again: () => void, other: () => void, retry: () => void, pick: (option: {id: string, name: string}) => void,
+ *   more: () => void, toggle: (tag: string) => void, relang: () => void, open: (entry: import("./state.js").Entry) => void,
+ *   clear: () => void, history: () => void}} Acts
+ */
+
+export const steps = new Steps(byId("steps"), byId("bar"), byId("fill"));
+
+/** @param {string} text for those who listen to the page */
+export function say(text) {
+  if (text) byId("live").textContent = text;
+}
+
+/** @returns {string} what happens at this moment */
+export const nowText = () => {
+  if (steps.now) return t(`scan.now.${steps.now}`);
+  return t(state.ask?.category ? "scan.now.rule" : state.task ? "scan.now.vision" : "scan.sending");
+};
+
+/** @param {import("./scan.js").Link} link */
+export function drawLink(link) {
+  state.link = link;
+  const shown = link !== "live" && state.phase === "waiting";
+  byId("link").hidden = !shown;
+  byId("link").textContent = shown ? t(`link.${link}`) : "";
+}
+
+const wayBack = () => t(state.photo && !state.kiosk ? "error.other" : "error.over");
+
+/** @param {Acts} acts @returns {HTMLElement[]} */
+function choose(acts) {
+  const { result, problem, catalog } = state;
+  const all = catalog?.categories ?? [];
+  const unsure = result?.classification.unsure && !state.all;
+  const own = result?.answer.lang === lang();
+  const named = ({ category, name }) => ({ id: category, name: (!own && all.find(({ id }) => id === category)?.name) || name });
+  return choosePanel({
+    title: t(unsure ? "choose.title" : "choose.own"),
+    text: unsure ? t("choose.lead") : problem?.code === "vision_off" ? t("choose.off") : "",
+    few: unsure ? result.classification.alternatives.map(named) : null,
+    all,
+    search: !state.kiosk,
+    more: acts.more,
+    pick: acts.pick,
+    again: acts.again,
+    word: wayBack(),
+  });
+}
+
+/** @returns {import("./answer.js").Tag[]} those that change something for this thing */
+function tags() {
+  const { catalog, result } = state;
+  const entry = catalog?.categories.find(({ id }) => id === result.classification.category);
+  return (catalog?.tags ?? []).filter(({ id }) => entry?.tags?.includes(id));
+}
+
+/** @param {Acts} acts @returns {HTMLElement[]} */
+function answer(acts) {
+  const { result, seen, reward, ask, asking, told, past } = state;
+  const note = past ? t("answer.reopened", { when: when(past.at) }) : null;
+  const other = result.answer.lang !== lang() && !asking;
+  return answerPanel(
+    { result, seen: seen ?? result.classification, reward, plain: state.kiosk, note },
+    { known: tags(), on: asking ?? ask?.tags ?? [], asking: asking !== null, told, toggle: acts.toggle },
+    { again: acts.again, other: acts.other, relang: other ? acts.relang : null, back: past ? acts.history : null },
+  );
+}
+
+/** @param {Acts} acts @returns {HTMLElement[]} */
+function panel(acts) {
+  const { phase, problem, ask } = state;
+  if (phase === "start") return [];
+  if (phase === "answer") return answer(acts);
+  if (phase === "choose") return choose(acts);
+  if (phase === "history") return historyPanel(history(), { open: acts.open, clear: acts.clear, again: acts.again });
+  if (phase === "error" && problem) return errorPanel(problem, acts.retry, acts.again, { word: wayBack(), kept: state.photo !== null });
+  if (phase === "busy") return busyPanel(state.busyFor, () => state.hurry());
+  return waitingPanel(t(ask?.category ? "scan.title.own" : "scan.title"), nowText());
+}
+
+function drawPhoto() {
+  const preview = /** @type {HTMLImageElement} */ (byId("preview"));
+  document.body.dataset.photo = state.photo && state.phase !== "history" ? "some" : "none";
+  if (!state.photo || preview.src === state.photo.url) return;
+  preview.hidden = false;
+  preview.src = state.photo.url;
+}
+
+/** A station without a camera: the things themselves are the start. @param {Acts} acts */
+function drawHands(acts) {
+  const cameraless = !["live", "starting", "ready"].includes(byId("drop").dataset.camera ?? "");
+  const shown = state.kiosk && cameraless && state.phase === "start" && state.catalog !== null;
+  document.body.classList.toggle("by-hand", shown);
+  byId("hands").hidden = !shown;
+  byId("hands").replaceChildren(...(shown ? everything(state.catalog?.categories ?? [], acts.pick, false) : []));
+}
+
+/** @param {Acts} acts */
+export function draw(acts) {
+  const { phase, note } = state;
+  const moved = document.body.dataset.phase !== phase;
+  const focused = document.activeElement?.getAttribute("data-focus");
+  document.body.dataset.phase = phase;
+  document.body.dataset.past = String(state.past !== null);
+  document.body.dataset.asked = String(state.task !== null);
+  document.body.dataset.all = String(phase === "choose" && (state.all || !state.result?.classification.unsure));
+  byId("start").hidden = phase !== "start";
+  byId("scan").hidden = phase === "start";
+  byId("start-note").hidden = !note;
+  byId("start-note").textContent = note ? t(note) : "";
+  byId("cancel").hidden = phase !== "waiting" && phase !== "busy";
+  byId("to-history").hidden = state.kiosk || phase === "history" || history().entries.length === 0;
+  drawPhoto();
+  drawHands(acts);
+  drawLink(state.link);
+  steps.draw();
+  byId("panel").replaceChildren(...panel(acts));
+  byId("panel").classList.toggle("still", !moved);
+  byId("panel").querySelector(".bin")?.classList.toggle("changed", state.changed);
+  if (moved) scrollTo(0, 0);
+  if (moved && phase !== "start") byId("panel").querySelector("h1")?.focus({ preventScroll: true });
+  else if (focused) /** @type {HTMLElement|null} */ (byId("panel").querySelector(`[data-focus="${focused}"]`))?.focus({ preventScroll: true });
+}

@@ -1,0 +1,229 @@
+"""Answers at `/` and what can be tapped on them: conditions, another kind, the other language."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, Request, Route, expect
+
+from tests.e2e.paging import bin_of, choose, nothing
+from tests.web.serving import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DONE = "#steps li[data-mark=done]"
+
+
+def asked(page: Page) -> list[object]:
+    """What the page sends from now on, in order: the JSON, or None for a photo."""
+    sent: list[object] = []
+
+    def keep(request: Request) -> None:
+        if request.method == "POST":
+            is_json = request.headers["content-type"] == "application/json"
+            sent.append(request.post_data_json if is_json else None)
+
+    page.on("request", keep)
+    return sent
+
+
+async def test_a_condition_changes_the_answer_in_place_and_back(
+    browser_page: Page, page_url: str, photos: Path
+) -> None:
+    """A tap leads to another bin and says so, beside the same photo; a second tap leads back."""
+    sent = asked(browser_page)
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", photos / "glass" / "glass101.jpg")
+    await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
+    chip = browser_page.locator("[data-tag=broken]")
+    await chip.click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("불연성 마대")
+    await expect(browser_page.locator("#told")).to_have_text("바뀌었어요 → 불연성 마대")
+    await expect(browser_page.locator("#live")).to_have_text("바뀌었어요 → 불연성 마대")
+    await expect(chip).to_have_attribute("aria-pressed", "true")
+    await expect(chip).to_be_focused()
+    await expect(browser_page.locator("#preview")).to_be_visible()
+    await expect(browser_page.locator(".seen")).to_contain_text("사진에서 본 것")
+    await chip.click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
+    glass = {"category": "glass", "lang": "ko"}
+    assert sent == [None, {**glass, "tags": ["broken"]}, glass]
+
+
+async def test_only_conditions_that_matter_are_offered(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """The chips are those the server names for the kind."""
+    await browser_page.goto(plain_server.url)
+    async with browser_page.expect_response("**/scan/categories?*") as told:
+        await browser_page.locator("#by-hand").click()
+    categories = (await (await told.value).json())["categories"]
+    tags = next(each["tags"] for each in categories if each["id"] == "paper")
+    await browser_page.locator(".choice[data-category=paper]").click()
+    await expect(browser_page.locator(".chip")).to_have_count(len(tags))
+    shown = await browser_page.locator(".chip").evaluate_all("all => all.map((c) => c.dataset.tag)")
+    assert sorted(shown) == sorted(tags)
+
+
+async def test_a_condition_that_cannot_be_asked_about_leaves_the_answer(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """A refused question is told beside the chips, which are as before."""
+
+    async def refuse(route: Route) -> None:
+        await route.fulfill(status=500, json={"code": "internal", "detail": "no"})
+
+    await browser_page.goto(plain_server.url)
+    await choose(browser_page, "glass")
+    await browser_page.route("**/scan/classify", refuse)
+    await browser_page.locator("[data-tag=broken]").click()
+    await expect(browser_page.locator("#told")).to_have_text(
+        "답을 바꾸지 못했어요. 다시 눌러 주세요."
+    )
+    await expect(browser_page.locator("[data-tag=broken]")).to_have_attribute(
+        "aria-pressed", "false"
+    )
+    await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
+
+
+async def test_the_choice_after_an_unsure_photo_names_that_scan(
+    browser_page: Page, page_url: str
+) -> None:
+    """Three big buttons with name and bin; the tapped one is sent with the scan it answers."""
+    sent = asked(browser_page)
+    await browser_page.goto(page_url)
+    async with browser_page.expect_response("**/scan/classify*") as told:
+        await browser_page.set_input_files("#file", nothing())
+    task_id = (await (await told.value).json())["task_id"]
+    first = browser_page.locator(".choices.few .choice").first
+    await expect(first.locator(".choice-mark")).to_be_visible()
+    await expect(first.locator(".choice-side")).to_contain_text("→")
+    category = await first.get_attribute("data-category")
+    await first.click()
+    await expect(browser_page.locator(".bin h1")).not_to_be_empty()
+    await expect(browser_page.locator(DONE)).to_have_count(4)
+    assert sent[1] == {"category": category, "lang": "ko", "after_scan": task_id}
+
+
+async def test_none_of_the_three_leads_to_all_of_which_a_name_finds_one(
+    browser_page: Page, page_url: str
+) -> None:
+    """Something else: all kinds in groups, searched by name, and still an answer to that scan."""
+    sent = asked(browser_page)
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", nothing())
+    await browser_page.get_by_role("button", name="이 중에 없어요").click()
+    await expect(browser_page.locator(".choice")).to_have_count(19)
+    await expect(browser_page.locator(".group h2")).to_have_count(3)
+    await browser_page.get_by_role("searchbox", name="이름으로 찾기").fill("건전지")
+    await expect(browser_page.locator(".choice:visible")).to_have_count(1)
+    await expect(browser_page.locator(".found")).to_have_text("1개")
+    await browser_page.locator(".choice:visible").click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("폐건전지 수거함")
+    assert "after_scan" in str(sent[1])
+
+
+async def test_a_wrong_answer_is_corrected_without_being_unsure(
+    browser_page: Page, page_url: str
+) -> None:
+    """Choosing another kind below an answer names no scan, and keeps the photo."""
+    sent = asked(browser_page)
+    await browser_page.goto(page_url)
+    await browser_page.set_input_files("#file", nothing())
+    await bin_of(browser_page)
+    await browser_page.get_by_role("button", name="아닌가요? 직접 고르기").click()
+    await browser_page.locator(".choice[data-category=textile]").click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("의류 수거함")
+    await expect(browser_page.locator("#preview")).to_be_visible()
+    assert sent[-1] == {"category": "textile", "lang": "ko"}
+
+
+async def test_a_bin_that_is_not_here_says_where_to_go_instead(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """`here: false` is told in words, together with the place that takes it."""
+
+    async def send_away(route: Route) -> None:
+        answer = await route.fetch()
+        away = '"here":false,"where":"주차장 옆 재활용 창고로 가져가 주세요."'
+        body = (await answer.text()).replace('"here":true,"where":null', away)
+        await route.fulfill(response=answer, body=body)
+
+    await browser_page.route("**/scan/*/stream", send_away)
+    await browser_page.goto(plain_server.url)
+    await choose(browser_page, "glass")
+    await expect(browser_page.locator(".bin.away .eyebrow").first).to_have_text(
+        "여기에는 이 통이 없어요"
+    )
+    await expect(browser_page.locator(".elsewhere")).to_contain_text("주차장 옆 재활용 창고")
+
+
+async def test_switching_the_language_translates_the_answer_in_place(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """The shown answer turns to the other language, with the condition that was tapped."""
+    await browser_page.goto(plain_server.url)
+    await choose(browser_page, "glass")
+    await browser_page.locator("[data-tag=broken]").click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("불연성 마대")
+    await browser_page.locator(".lang[data-lang=en]").click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("incombustible waste sack")
+    await expect(browser_page.locator("[data-tag=broken]")).to_have_text("Broken")
+    await expect(browser_page.locator("[data-tag=broken]")).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    korean = "all => all.filter((n) => /[가-힣]/.test(n.ariaLabel ?? '')).map((n) => n.ariaLabel)"
+    labels = await browser_page.locator("[aria-label]:visible").evaluate_all(korean)
+    assert labels == ["언어 · Language"]
+
+
+async def test_what_the_place_says_of_itself_is_on_the_start(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """Name, title, lead and notice of the site replace the page's own words."""
+    texts = {"title": "Which bin?", "lead": "Show it.", "notice": "Closed on Sundays."}
+    star = {"id": "books", "name": "book box", "color": "#7a4b9d", "shape": "star"}
+
+    async def say(route: Route) -> None:
+        bins = [{**star, "here": True}, {**star, "id": "no", "name": "no", "here": False}]
+        await route.fulfill(json={"name": "Library", "region": None, "texts": texts, "bins": bins})
+
+    await browser_page.route("**/site?*", say)
+    await browser_page.goto(plain_server.url)
+    await expect(browser_page.locator("#place")).to_have_text("Library")
+    await expect(browser_page.get_by_role("heading", level=1)).to_have_text("Which bin?")
+    await expect(browser_page.locator("#start-lead")).to_have_text("Show it.")
+    await expect(browser_page.locator("#notice")).to_have_text("Closed on Sundays.")
+    await expect(browser_page.locator("#bins li")).to_have_text(["book box"])
+
+
+async def test_a_server_that_is_gone_is_told_and_comes_back_by_itself(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """A banner while nobody answers; a question that failed meanwhile is asked again by itself."""
+    await browser_page.goto(plain_server.url)
+    await browser_page.locator("#by-hand").click()
+    await browser_page.locator(".choice[data-category=glass]").wait_for()
+    await browser_page.context.set_offline(True)
+    await expect(browser_page.locator("#reach")).to_be_visible()
+    await browser_page.locator(".choice[data-category=glass]").click()
+    await expect(browser_page.locator(".error h1")).to_be_visible()
+    await browser_page.context.set_offline(False)
+    await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
+    await expect(browser_page.locator("#reach")).to_be_hidden()
+
+
+async def test_the_install_button_is_there_once_the_browser_offers_it(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """Hidden before, gone after the one tap that asks."""
+    await browser_page.goto(plain_server.url)
+    await expect(browser_page.locator("#install")).to_be_hidden()
+    await browser_page.evaluate(
+        """() => {
+            const prompt = async () => void (window.prompted = true);
+            dispatchEvent(new CustomEvent("eco:installable", { detail: { prompt } }));
+        }"""
+    )
+    await browser_page.get_by_role("button", name="설치").click()
+    await expect(browser_page.locator("#install")).to_be_hidden()
+    assert await browser_page.evaluate("window.prompted")
