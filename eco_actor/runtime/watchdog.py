@@ -80,6 +80,11 @@ class Watchdog:
             self._heart.stop()
         self._followed.clear()
 
+    @property
+    def thread(self) -> threading.Thread | None:
+        """What listens; it ends by itself some time after `stop`."""
+        return self._heart.listener if self._heart is not None else None
+
     def turned(self, who: Turnable, scheduled: float, began: float, ended: float) -> None:
         if not isinstance(who, Incarnation):
             return
@@ -149,8 +154,8 @@ class _Heart:
         self._stopped = threading.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._beat()
-        self._listener = threading.Thread(target=self._listen, name="eco-watchdog", daemon=True)
-        self._listener.start()
+        self.listener = threading.Thread(target=self._listen, name="eco-watchdog", daemon=True)
+        self.listener.start()
 
     def stop(self) -> None:
         """The thread ends by itself: waiting for it would hold up the loop."""
