@@ -21,7 +21,7 @@ import uvloop
 from eco_actor import counted, following, upkeep
 from eco_actor.app import Eco
 from eco_actor.arguments import ON_OFF, parser
-from eco_actor.config import Config, ConfigError
+from eco_actor.config import Config, ConfigError, misspelt
 from eco_actor.doctor import examine, report
 from eco_actor.eventlog import Durability, StoreError
 from eco_actor.inside import ScanFailed
@@ -32,9 +32,11 @@ from eco_actor.scan.model_cache import ModelUnavailable
 from eco_actor.scan.picture import BadPicture
 from eco_actor.scan.site import Site, SiteError
 from eco_actor.scan.views import Stopped
-from eco_actor.web.server import log as address_logger
 
 log = logging.getLogger(__name__)
+
+LISTENS: Final = "eco_actor.web.server"
+"""Who logs where the server listens, once it does, and nothing else but faults."""
 
 SWITCH_INTERVAL_S: Final = 0.0005
 """A busy loop starves the writer thread of the interpreter lock at the default of 5 ms."""
@@ -141,7 +143,9 @@ def _serve(given: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
     )
     # Whoever starts it waits for the line that says where it listens, however little else it logs.
-    address_logger.setLevel(min(logging.INFO, logging.root.level))
+    logging.getLogger(LISTENS).setLevel(min(logging.INFO, logging.root.level))
+    for name, meant in misspelt(os.environ).items():
+        log.warning("%s is no setting, and changes nothing: is %s meant?", name, meant)
     _allow_open_files()
     eco = Eco(config)
     eco.notifier = Notifier.from_env(os.environ, os.getpid())

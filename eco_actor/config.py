@@ -1,7 +1,9 @@
 """Everything that can be set, with its default, its bound and its unit; read once at the start."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Self
@@ -94,6 +96,17 @@ class Config:
             if text is not None and each.name not in values:
                 values[each.name] = _parse(each.name, text, each.default)
         return cls(**values)
+
+
+def misspelt(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Names in *environ* that are no setting but nearly are, and the settings that may be meant."""
+    known = {f"ECO_{each.name.upper()}" for each in fields(Config)}
+    near = {
+        name: get_close_matches(name, known, 1, cutoff=0.85)
+        for name in environ
+        if name.startswith("ECO_") and name not in known
+    }
+    return {name: found[0] for name, found in near.items() if found}
 
 
 def _parse(name: str, text: str, default: Any) -> Any:

@@ -60,6 +60,8 @@ def status_of(url: str) -> int:
         (["backup", "--help"], ["FILE", "--data-dir", "--force"]),
         (["restore", "--help"], ["FILE", "--data-dir", "stopped"]),
         (["events", "--help"], ["TASK", "--data-dir", "app:"]),
+        (["counts", "--help"], ["--site", "--data-dir", "--json"]),
+        (["follow", "--help"], ["TASK", "--url", "--transport", "--after", "--json", "ECO_URL"]),
     ],
 )  # fmt: skip
 def test_help_helps(words: list[str], told: list[str]) -> None:

@@ -17,7 +17,7 @@ from eco_actor.eventlog.place import Place, Resume
 from eco_actor.scan import recovery, retention
 from eco_actor.scan.admission import Admission
 from eco_actor.scan.scan import Scan
-from eco_actor.scan.state import ScanState
+from eco_actor.scan.state import STANDARD, ScanState, Steps
 from eco_actor.scan.task_id import TaskIds
 from eco_actor.scan.volume import choose
 from eco_actor.web.idempotency import Claim
@@ -105,8 +105,8 @@ def rewards_twice() -> None:
 
 class _Forgetful(ScanState):
     @classmethod
-    def fold(cls, events: Iterable[Mapping[str, Any]]) -> Self:
-        state = cls()
+    def fold(cls, events: Iterable[Mapping[str, Any]], steps: Steps = STANDARD) -> Self:
+        state = cls(steps)
         for event in list(events)[:1]:
             state.apply(event)
         return state

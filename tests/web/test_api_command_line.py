@@ -1,5 +1,6 @@
 """`python run.py` alone, set by its environment, and the defaults that the contract names."""
 
+import configparser
 import json
 import os
 import re
@@ -29,6 +30,14 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (config.durability, config.vision, config.site) == (Durability.FULL, True, None)
     assert config.sync_wait_s == 30.0
     assert (config.keep_scans, config.keep_scan_hours) == (20_000, 24.0)
+
+
+def test_the_package_is_typed() -> None:
+    """It says so, and takes the file that says so along into its wheel."""
+    assert (ROOT / "eco_actor" / "py.typed").is_file()
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert "py.typed" in setup["options.package_data"]["*"]
 
 
 def test_everything_may_be_set_by_the_environment(tmp_path: Path) -> None:
