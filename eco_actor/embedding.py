@@ -30,8 +30,9 @@ def setup(
 ) -> Eco:
     """Serve everything below *prefix* of *app*; the server starts and stops with the application.
 
-    To be called before *app* starts, best before the loop: it reads some small files. *prefix* is "" or "/" for the root,
-    where routes of *app* win. A second server goes to another prefix and another data directory.
+    To be called before *app* starts, best before the loop: it reads some small files. *prefix* is
+    "" or "/" for the root, where routes of *app* win. A second server goes to another prefix and
+    another data directory.
     ValueError for a prefix that cannot be; ConfigError and BadStage as of `Eco`, and what that
     raises at its start ends the start of *app*, with nothing left behind.
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from eco_actor.provision import lock
 from eco_actor.doctor import disk, examination, machine
 from eco_actor.doctor.finding import Finding, Level, fail, ok, report, warn
 from eco_actor.doctor.model import look_at_model
 from eco_actor.eventlog import Durability
+from eco_actor.provision import lock
 from eco_actor.web.server import Address
 from tests.web.serving import ROOT
 

@@ -119,8 +119,9 @@ SCAN_OPERATIONS: Final = (
         tag=TAG,
         summary="Start a scan",
         description="An image with the options in the query, a form, or JSON. Options that are not"
-        " known are refused, and so is one that is given twice, in query and body too; but for"
-        " `tags` in query and form, which may also be separated by commas.",
+        " known are refused, and so is one that is given twice in one place; what is in the body"
+        " wins over the query. Only `tags` may be repeated in query and form, or be separated by"
+        " commas.",
         query=ScanOptions,
         headers=KeyHeaders,
         body=CLASSIFY_BODY,

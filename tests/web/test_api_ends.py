@@ -14,14 +14,14 @@ import pytest
 from eco_actor import Stage, StageInput
 from eco_actor.app import Eco
 from eco_actor.config import Config
-from eco_actor.delivery.websocket import PING_S, PONG_S
+from eco_actor.delivery import liveness
 from eco_actor.eventlog import Draft
 from eco_actor.eventlog.retention import Look
 from eco_actor.scan import retention
 from eco_actor.scan.stages import Fields
 from tests.web.checks import check_problem
 from tests.web.client import Client, data_of
-from tests.web.contract_clients import Lost, Told
+from tests.web.contract_clients import Follower, Lost, Sse, Told
 from tests.web.contract_inside import Inside, inside, until_so
 from tests.web.contract_sockets import Poll, WebSocket, WsJson, WsMsgpack
 from tests.web.contract_world import channel, numbers
@@ -29,6 +29,7 @@ from tests.web.keyed_scans import keyed
 
 SOCKETS = pytest.mark.parametrize("kind", [WsJson, WsMsgpack])
 HOUR = 3_600_000
+PING_S, PONG_S, TICK = 25.0, 10.0, 1.0
 
 
 @pytest.fixture
@@ -103,23 +104,27 @@ async def test_who_does_not_answer_a_ping_is_left(world: Inside, kind: type[WebS
     """A ping after 25 s; who answers stays, who does not within 10 s is closed."""
     good, mute = await world.open(kind, channel()), await world.open(kind, channel())
     wheel = world.eco.delivery.wheel
-    begun = now = asyncio.get_running_loop().time()
+    now = asyncio.get_running_loop().time()
 
     def passes(seconds: float) -> None:
         nonlocal now
         upto = now + seconds
         while now < upto:
-            now += 1.0
+            now += TICK
             wheel.turn(now)
             wheel.look(now)
 
-    passes(PING_S + 1)
+    passes(PING_S - 2 * TICK)
+    await good.ask("ping")
+    assert good.pings == []
+    passes(3 * TICK)
     while not good.pings:
         await good.more()
     await good.ask("ping")  # its pong has gone before
+    passes(PONG_S - 2 * TICK)
+    await good.ask("ping")
     assert len(world.connections()) == 2
-    passes(PONG_S + 1)
-    assert now - begun <= PING_S + PONG_S + 3
+    passes(3 * TICK)
     await until_so(lambda: len(world.connections()) == 1)
     assert world.ended("websocket") == {"pong": 1}
     assert (await good.ask("ping"))["op"] == "pong"
@@ -187,3 +192,27 @@ async def test_a_reward_that_fails_leaves_the_scan_completed(
         assert (await client.get(f"/scan/{task_id}/result")).json() == events[3]["result"]
         told = (await client.get(f"/scan/{task_id}/events?limit=5")).json()
         assert told["done"] is True
+
+
+@pytest.mark.parametrize("kind", [Sse, WsJson])
+async def test_who_does_not_read_is_ended_whatever_the_rule(
+    session: aiohttp.ClientSession,
+    make: Callable[..., Eco],
+    monkeypatch: pytest.MonkeyPatch,
+    kind: type[Follower],
+) -> None:
+    """20 s without a byte, here less: a rule that drops events keeps nobody's connection."""
+    assert liveness.PATIENCE == 20.0
+    monkeypatch.setattr(liveness, "TICK", 0.02)
+    monkeypatch.setattr(liveness, "PATIENCE", 0.2)
+    name, rules = channel(), ("buffer", "latest", "drop", "close", "coalesce")
+    async with inside(session, make) as world:
+        for rule in rules:
+            await world.open(kind, name, overflow=rule, small=True)
+        assert len(world.connections()) == len(rules)
+        await world.flood(name, 60, key="k")
+        await until_so(lambda: not world.connections())
+        ended = world.ended("sse" if kind is Sse else "websocket")
+        assert sum(ended.values()) == len(rules)
+        assert ended["progress"] >= len(rules) - 1
+        assert set(ended) <= {"progress", "slow_consumer"}

@@ -8,7 +8,6 @@ import aiohttp
 import msgpack
 import pytest
 
-from tests.web.checks import check_problem
 from tests.web.contract_clients import Bye, Declined, Follower, Lost, RoutedSse, ScanSse, Sse, Told
 from tests.web.contract_sockets import CHANNELS, STREAMS, Poll, WebSocket, WsJson, WsMsgpack
 from tests.web.contract_wire import Wire
@@ -99,33 +98,6 @@ async def test_several_finished_scans_are_204_behind_the_last(
     with pytest.raises(Declined) as declined:
         await world.open(kind, first, second, after=last[-1])
     assert declined.value.status == 204
-
-
-@pytest.mark.parametrize("kind", [ScanSse, Sse, RoutedSse, WsJson, Poll])
-async def test_who_was_told_of_the_end_of_a_cancelled_scan_is_told_no_more(
-    gated: World, kind: type[Follower]
-) -> None:
-    """Cancelled, told so, and over: behind it an event stream is 204, the others complete."""
-    task_id = await gated.client.accepted()
-    follower = await gated.open(kind, f"scan:{task_id}")
-    await follower.events(2)
-    assert (await gated.client.ask("DELETE", f"/scan/{task_id}")).status == 202
-    told, bye = await follower.rest()
-    assert isinstance(told, Told)
-    assert (told.data["status"], told.data["seq"]) == ("cancelled", 3)
-    assert isinstance(bye, Bye)
-    assert (bye.code, bye.reconnect) == ("complete", False)
-    if issubclass(kind, Sse):
-        with pytest.raises(Declined) as declined:
-            await gated.open(kind, f"scan:{task_id}", after=follower.cursor)
-        assert declined.value.status == 204
-    else:
-        again = await gated.open(kind, f"scan:{task_id}", after=follower.cursor)
-        (bye,) = await again.rest()
-        assert isinstance(bye, Bye)
-        assert (bye.code, bye.reconnect) == ("complete", False)
-    answer = await gated.client.get(f"/scan/{task_id}/result")
-    check_problem(answer, 409, "cancelled")
 
 
 @SOCKETS

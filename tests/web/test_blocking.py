@@ -7,8 +7,8 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from blockbuster import BlockBuster, BlockingError, blockbuster_ctx
 
-from eco_actor.provision import lock
 from eco_actor.eventlog import Durability, EventLog, SqliteStore
+from eco_actor.provision import lock
 from eco_actor.scan import reward
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import RuleBook

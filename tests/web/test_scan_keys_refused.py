@@ -162,9 +162,7 @@ async def test_a_picture_is_told_of_when_there_is_no_vision_any_more(
     async with running(eco) as client:
         first = await keyed_picture(client, "k")
         await client.events(first.json()["task_id"])
-    blind = await asyncio.to_thread(
-        lambda: Eco(Config(port=0, data_dir=tmp_path, vision=False))
-    )
+    blind = await asyncio.to_thread(lambda: Eco(Config(port=0, data_dir=tmp_path, vision=False)))
     async with running(blind) as client:
         assert same(await keyed_picture(client, "k"), first)
         check_problem(await keyed_picture(client, "new"), 422, "vision_off")
