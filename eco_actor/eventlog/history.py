@@ -135,7 +135,7 @@ class Histories:
                 return
             history = self._begin(channel, event.at_ms)
         elif not history.events:
-            history.oldest_ms = event.at_ms
+            self._begins_at(channel, history, event.at_ms)
         self._grow(channel, history, 1, event.size)
 
     def _begin(self, channel: str, oldest_ms: int) -> _History:
@@ -159,7 +159,15 @@ class Histories:
         else:
             history.events -= step.events
             history.size -= step.size
-            history.oldest_ms = step.oldest_ms
+            self._begins_at(step.channel, history, step.oldest_ms)
+
+    def _begins_at(self, channel: str, history: _History, oldest_ms: int) -> None:
+        """Its first event is another one now, which the heap may have too late."""
+        if oldest_ms < history.oldest_ms:  # the clock was set back: rare enough to look at all
+            self._old = [entry for entry in self._old if entry[1] != channel]
+            self._old.append((oldest_ms, channel))
+            heapq.heapify(self._old)
+        history.oldest_ms = oldest_ms
 
     def excesses(self, now_ms: int) -> list[Excess]:
         """What is too much, by the clock of the log; empty before `load`."""

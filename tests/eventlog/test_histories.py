@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from eco_actor.eventlog import Draft, Event
@@ -66,7 +66,11 @@ def by_channel(excess: Excess) -> str:
     return excess.channel
 
 
+BACK = [("back", "", 2), ("add", "app:b", 4), ("add", "app:b", 6), ("wait", "", 6)]
+
+
 @given(st.lists(st.tuples(st.sampled_from(CHANNELS), st.integers(0, 6)), max_size=12), STEPS)
+@example([("app:b", 3)], [*BACK, ("trim", "", 1), ("wait", "", 5)])  # the next is older
 def test_what_is_over_a_bound_is_found_and_nothing_else(
     before: list[tuple[str, int]], steps: list[tuple[str, str, int]]
 ) -> None:
