@@ -27,7 +27,8 @@ def findings(*words: str | Path, status: int = 0, **env: str) -> dict[str, dict[
 
 def on_a_disk(tmp_path: Path) -> bool:
     """Whether temporary files are: elsewhere, doctor says what is missing for `full`."""
-    found = findings("--data-dir", tmp_path / "data", "--durability", "normal")
+    words = ("--data-dir", tmp_path / "data", "--durability", "normal", "--port", "0")
+    found = findings(*words)
     return bool(found["file system"]["level"] == "ok")
 
 

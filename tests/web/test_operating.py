@@ -83,7 +83,8 @@ async def test_the_page_and_all_that_it_names_is_served(plain: Client) -> None:
         file = await plain.get("/" + name.decode())
         assert file.status == 200, name
         assert file.headers["X-Content-Type-Options"] == "nosniff"
-        kind = {b"js": "javascript", b"css": "css", b"svg": "svg"}[name.rpartition(b".")[2]]
+        kinds = {b"js": "javascript", b"css": "css", b"svg": "svg", b"png": "png"}
+        kind = kinds[name.rpartition(b".")[2]]
         assert kind in file.headers["Content-Type"]
         imports = re.findall(rb'from "\./([^"]+)"', file.body)
         waiting |= {b"static/" + each for each in imports} - seen
