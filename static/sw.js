@@ -4,8 +4,13 @@
  * It looks after the page and the files that make it up. Scans, streams and whatever else the server says never pass
  * through here: without respondWith the browser asks by itself, as if there were no worker.
  *
- * The network comes first. A kept copy is of one version as a whole, and a page gets all of its files from where it
- * came itself, so no page ever meets another version's script.
+ * The network comes first. A kept copy is of one version as a whole, and so is a page whose version we keep: what the
+ * server says of another version, because it changed meanwhile, gives way to our copy.
+ *
+ * What is not kept cannot be held to that. A page of another version gets its files from the server, as without a
+ * worker. A page of which we know nothing (it was there before us, or the browser had ended us since) is taken for one
+ * of the version we keep. So it is wrong for one that still loads while we take over from an older worker, and for one
+ * of another version that asks for a file after a pause; pages ask for all their scripts when they load.
  *
  * The server serves this file as sw.js, right at its mount, with a line before it that says what there is to keep:
  * const SHELL = { version, files }, with addresses relative to the mount.
@@ -86,7 +91,8 @@ async function file({ request, clientId }, address) {
   const source = pages.get(clientId);
   if (source === "other") return fetch(request);
   if (source === "kept") return (await kept(address)) ?? fetch(request);
-  return (await ask(request, address)).answer;
+  const { answer } = await ask(request, address);
+  return isOurVersion(answer) ? answer : ((await kept(address)) ?? answer);
 }
 
 // A new version takes over at once: a kiosk's page is never closed, and would keep the old one for good.

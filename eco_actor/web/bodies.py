@@ -6,14 +6,14 @@ import msgspec
 from aiohttp import web
 
 from eco_actor.web.problems import Problem
-from eco_actor.web.uploads import SMALL_BODY, read_body
+from eco_actor.web.uploads import TINY_BODY, read_body
 
 T = TypeVar("T")
 
 
 async def read_json(request: web.Request, kind: type[T]) -> T:
     """The body as a *kind*, whatever type it says it has. Problem, when it cannot be one."""
-    body = await read_body(request, SMALL_BODY)
+    body = await read_body(request, TINY_BODY)
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:

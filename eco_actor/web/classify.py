@@ -22,7 +22,7 @@ from eco_actor.web.prefix import prefix_of
 from eco_actor.web.problems import RETRY_AFTER_S, Problem, json_response, problem_response
 from eco_actor.web.rate import RateLimit
 from eco_actor.web.requests import ScanRequest, bound_of, read_scan_request
-from eco_actor.web.uploads import UPLOAD_S, Uploads
+from eco_actor.web.uploads import PACE, Pace, Uploads
 
 SCOPE: Final = "scan"
 """Of the idempotency keys."""
@@ -41,7 +41,7 @@ class ClassifyRoute:
     """`tags`: the conditions that the rules know.
 
     `sync_wait_s`: how long a POST with realtime=false waits before it answers 202 after all.
-    `upload_s`: how long a body may take to arrive. Both in seconds.
+    In seconds. `pace`: how fast a body has to arrive. `uploads`: the room that all of them have.
     """
 
     def __init__(
@@ -53,18 +53,19 @@ class ClassifyRoute:
         vision: bool,
         sync_wait_s: float,
         tags: Collection[str] = (),
-        upload_s: float = UPLOAD_S,
+        pace: Pace = PACE,
+        uploads: Uploads | None = None,
         max_repeats: int = MAX_REPEATS,
         limit: RateLimit | None = None,
     ) -> None:
         self._admission = admission
         self._views = views
         self._idempotency = idempotency
-        self._uploads = Uploads()
+        self._uploads = uploads or Uploads()
         self._vision = vision
         self._sync_wait_s = sync_wait_s
         self._tags = tags
-        self._upload_s = upload_s
+        self._pace = pace
         self._repeats_left = max_repeats
         self._limit = limit
 
@@ -85,8 +86,8 @@ class ClassifyRoute:
             return _too_many(wait_s)
         if not self._admission.has_room() and not await self._was_used(key):
             raise Busy("as many scans as this server takes are under way")
-        with self._uploads.admit(request.content_length, bound_of(request)):
-            asked = await read_scan_request(request, self._tags, self._upload_s)
+        with self._uploads.admit(request.content_length, bound_of(request)) as room:
+            asked = await read_scan_request(request, self._tags, self._pace, room.grow)
             mine = await asked.fingerprint() if key is not None else b""
         if key is not None:
             return await self._once(asked, key, mine, prefix)

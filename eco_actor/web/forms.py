@@ -2,16 +2,16 @@
 
 aiohttp's reader of it is not used: it puts what clients send into the log as warnings, loses the
 name of a part whose file name has semicolons, and holds up the loop for seconds with lines in front
-of the first boundary. The headers of a part are read by the standard library.
+of the first boundary. The headers of a part are told apart by the standard library, but their
+parameters are read here.
 """
 
 import asyncio
 from collections.abc import Collection, Iterator
-from email.message import Message
 from email.parser import HeaderParser
-from email.utils import collapse_rfc2231_value
 from typing import Final, NamedTuple
 
+from eco_actor.web.media_types import UNKNOWN, parameter
 from eco_actor.web.problems import Problem
 from eco_actor.web.uploads import MAX_BODY
 
@@ -30,9 +30,6 @@ MAX_BOUNDARY: Final = 70
 
 IMAGE: Final = "image"
 """The part with the picture."""
-
-UNKNOWN: Final = "application/octet-stream"
-"""The media type of what is not known."""
 
 AS_IS: Final = frozenset({"", "binary", "8bit", "7bit", "identity"})
 """Encodings that change nothing."""
@@ -94,9 +91,7 @@ def _text(part: Part) -> str:
 
 def boundary_of(content_type: str) -> bytes:
     """What separates the parts of a body of this `Content-Type`. Problem, when there is none."""
-    message = Message()
-    message["Content-Type"] = content_type
-    boundary = message.get_boundary("")
+    boundary = (_parameter(content_type, "boundary") or "").rstrip()
     if not 1 <= len(boundary) <= MAX_BOUNDARY or not boundary.isascii():
         raise _bad(f"the boundary has 1 to {MAX_BOUNDARY} ASCII characters")
     return boundary.encode()
@@ -140,10 +135,9 @@ def _after(body: bytes, mark: bytes, start: int) -> int:
 def _described(head: bytes) -> tuple[str, str | None]:
     """Name and media type of a part. Problem for one that has no name, or that is packed."""
     headers = HeaderParser().parsestr(head.decode(errors="replace"))
-    name = headers.get_param("name", header="content-disposition")
-    if headers.defects or headers.get_payload() or name is None:
+    named = _parameter(str(headers.get("Content-Disposition", "")), "name")
+    if headers.defects or headers.get_payload() or named is None:
         raise _bad('a part needs the header Content-Disposition: form-data; name="…"')
-    named = collapse_rfc2231_value(name)
     for header in ("Content-Transfer-Encoding", "Content-Encoding"):
         if str(headers.get(header, "")).strip().lower() not in AS_IS:
             detail = f"{named:.100}: {header}: the content of a part is taken as it is"
@@ -156,6 +150,13 @@ def _described(head: bytes) -> tuple[str, str | None]:
         detail = f"{named:.100}: a part that has parts itself"
         raise Problem(415, "unsupported_media_type", detail)
     return named, media
+
+
+def _parameter(header: str, wanted: str) -> str | None:
+    try:
+        return parameter(header, wanted)
+    except ValueError as error:
+        raise _bad(f"{wanted}: {error}") from error
 
 
 def _bad(detail: str) -> Problem:

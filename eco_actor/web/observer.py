@@ -13,10 +13,10 @@ class ObserverRoutes:
 
     def __init__(self, login: Callable[[web.Request], web.StreamResponse | None]) -> None:
         self._login = login
-        self._page = static_dir() / "observer.html"
+        self._page = File.read(static_dir() / "observer.html")
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/observer", self.page)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        return self._login(request) or File(self._page, headers=HEADERS)
+        return self._login(request) or self._page.answer(request, HEADERS)

@@ -28,6 +28,7 @@ TAG: Final = "operating"
 
 COOKIE: Final[Schema] = {"type": "string", "description": "HttpOnly, SameSite=Strict"}
 TEXT: Final[Schema] = {"type": "string"}
+ASK_AGAIN: Final[dict[str, Schema]] = {"Cache-Control": {"const": "no-cache"}, "ETag": TEXT}
 MANIFEST: Final[Schema] = {"type": "object"}
 LOCATION: Final[Schema] = {"type": "string", "description": "the same without the token"}
 
@@ -226,7 +227,11 @@ def _page(path: str, name: str, summary: str, media: str = "text/html", **about:
     """A page or file; a browser asks each time whether it has changed."""
     schema = MANIFEST if media.endswith("json") else TEXT
     answers = (
-        Answer(200, "the file", {media: schema}, headers={"Cache-Control": {"const": "no-cache"}}),
+        Answer(200, "the file", {media: schema}, headers=ASK_AGAIN),
+        Answer(206, "the range of it", {media: {}}, headers={**ASK_AGAIN, "Content-Range": TEXT}),
+        Answer(304, "the client has it", headers=ASK_AGAIN),
+        error(412, "If-Match or If-Unmodified-Since does not hold", "precondition_failed"),
+        error(416, "no such range", "range_not_satisfiable", Content_Range=TEXT),
         *about.pop("answers", ()),
     )
     return operation(

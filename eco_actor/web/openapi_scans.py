@@ -88,7 +88,7 @@ CLASSIFY_ANSWERS: Final = (
     error(
         400, "malformed", "bad_json", "bad_form", "bad_body", "empty_body", "bad_idempotency_key"
     ),
-    error(408, "the body takes too long", "too_slow"),
+    error(408, "the body takes too long, or comes too slowly", "too_slow"),
     error(
         409,
         "the scan failed or was cancelled (`realtime=false`), or the first request with this key"
@@ -119,9 +119,9 @@ SCAN_OPERATIONS: Final = (
         tag=TAG,
         summary="Start a scan",
         description="An image with the options in the query, a form, or JSON. Options that are not"
-        " known are refused, and so is one that is given twice in one place; what is in the body"
-        " wins over the query. Only `tags` may be repeated in query and form, or be separated by"
-        " commas.",
+        " known are refused, all of them named, and so is one that is given more than once, also"
+        " when that is once in the query and once in the body. Only `tags` may be repeated within"
+        " the query or a form, or be separated by commas.",
         query=ScanOptions,
         headers=KeyHeaders,
         body=CLASSIFY_BODY,

@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import msgspec
-from aiohttp import ETag, web
+from aiohttp import web
 
 from eco_actor.web.files import File
 
@@ -69,19 +70,24 @@ def worker_script(source: bytes, version: str, names: Iterable[str]) -> bytes:
 
 
 class PageRoutes:
-    """Serves the files that are there at the start, by name, and nothing else.
+    """Serves the files that are there at the start, as they are then, by name, and nothing else.
 
-    Each answer names the version of the whole in `Eco-Shell`, that of the start, so that the worker
-    never keeps files of two.
+    They stay in memory, so a file that is changed or removed afterwards does not matter before the
+    next start. Each answer names the version of the whole in `Eco-Shell`, so that the worker never
+    keeps files of two. *folder*: where they are, if not in `static_dir()`.
     """
 
-    def __init__(self) -> None:
-        self._files = {path.name: path for path in static_dir().iterdir() if path.is_file()}
+    def __init__(self, folder: Path | None = None) -> None:
+        paths = [path for path in (folder or static_dir()).iterdir() if path.is_file()]
+        self._files = {path.name: File.read(path) for path in paths}
+        manifest, source = self._files[MANIFEST], self._files[WORKER].content
         shell = [name for name in self._files if in_shell(name)]
-        kept = {name: self._files[name].read_bytes() for name in (*shell, PAGE, MANIFEST, WORKER)}
-        self._version = shell_version(kept)
-        self._worker = worker_script(kept[WORKER], self._version, shell)
-        self._headers = {**HEADERS, "Eco-Shell": self._version}
+        kept = {name: self._files[name].content for name in (*shell, PAGE, MANIFEST, WORKER)}
+        version = shell_version(kept)
+        self._manifest = replace(manifest, content_type="application/manifest+json")
+        worker = worker_script(source, version, shell)
+        self._worker = File(worker, "text/javascript; charset=utf-8")
+        self._headers = {**HEADERS, "Eco-Shell": version}
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/", self.index)
@@ -89,28 +95,18 @@ class PageRoutes:
         app.router.add_get(f"/{MANIFEST}", self.manifest)
         app.router.add_get(f"/{WORKER}", self.worker)
 
-    async def index(self, request: web.Request) -> web.FileResponse:
-        return File(self._files[PAGE], headers=self._headers)
+    async def index(self, request: web.Request) -> web.Response:
+        return self._files[PAGE].answer(request, self._headers)
 
-    async def file(self, request: web.Request) -> web.FileResponse:
-        path = self._files.get(request.match_info["name"])
-        if path is None:
+    async def file(self, request: web.Request) -> web.Response:
+        found = self._files.get(request.match_info["name"])
+        if found is None:
             raise web.HTTPNotFound
-        return File(path, headers=self._headers)
+        return found.answer(request, self._headers)
 
-    async def manifest(self, request: web.Request) -> web.FileResponse:
-        headers = {**self._headers, "Content-Type": "application/manifest+json"}
-        return File(self._files[MANIFEST], headers=headers)
+    async def manifest(self, request: web.Request) -> web.Response:
+        return self._manifest.answer(request, self._headers)
 
     async def worker(self, request: web.Request) -> web.Response:
         """At the root of the mount, because a worker serves what lies beside it and below."""
-        tag = ETag(self._version)
-        if request.if_none_match is not None and tag in request.if_none_match:
-            response = web.Response(status=304, headers=self._headers)
-        else:
-            response = web.Response(
-                body=self._worker, content_type="text/javascript", charset="utf-8"
-            )
-            response.headers.update(self._headers)
-        response.etag = tag
-        return response
+        return self._worker.answer(request, self._headers)

@@ -22,16 +22,10 @@ from eco_actor.web.data_urls import decode_data_url
 from eco_actor.web.forms import read_form
 from eco_actor.web.idempotency import fingerprint
 from eco_actor.web.json_scans import JSON_BODY, read_fields
+from eco_actor.web.media_types import media_type
 from eco_actor.web.problems import Problem
 from eco_actor.web.schemas import Tag
-from eco_actor.web.uploads import (
-    MAX_BODY,
-    PICTURE,
-    SMALL_BODY,
-    UPLOAD_S,
-    Bound,
-    read_body,
-)
+from eco_actor.web.uploads import MAX_BODY, PICTURE, SMALL_BODY, Bound, Grow, Pace, read_body
 
 PIECE: Final = 256 * 1024
 """Bytes of a picture that are hashed in one turn of the loop."""
@@ -43,12 +37,15 @@ FORM: Final = "multipart/form-data"
 
 BOUNDS: Final = {
     JSON: Bound(JSON_BODY, 1.75),  # the text of a picture, and the picture
-    FORM: Bound(MAX_BODY + SMALL_BODY),
+    FORM: Bound(MAX_BODY + SMALL_BODY, 1.0),  # once the picture is copied, the form is gone
     **dict.fromkeys(IMAGE_TYPES, PICTURE),
 }
 
 MAX_TEXT: Final = 2000
 """Characters of `user_input`."""
+
+MAX_NAMES: Final = 200
+"""Characters of the names in it."""
 
 MAX_DETAIL: Final = 300
 """Characters of what is said of a mistake that may contain what the client sent."""
@@ -114,6 +111,9 @@ class ScanBody(ScanOptions, forbid_unknown_fields=True, frozen=True):
 NOTHING: Final = ScanOptions()
 """What is asked for by a request without options."""
 
+KNOWN: Final = frozenset(ScanOptions.__struct_fields__)
+"""The names of the options."""
+
 _canonical: Final = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -154,35 +154,42 @@ class ScanRequest:
 
 def bound_of(request: web.Request) -> Bound:
     """What its body may be."""
-    return BOUNDS.get(request.content_type, PICTURE)
+    return BOUNDS.get(_kind(request), PICTURE)
+
+
+def _kind(request: web.Request) -> str:
+    return media_type(request.headers.get("Content-Type"))
 
 
 async def read_scan_request(
-    request: web.Request, tags: Collection[str], seconds: float = UPLOAD_S
+    request: web.Request, tags: Collection[str], pace: Pace, grow: Grow
 ) -> ScanRequest:
     """Read and check a request to scan, of which *tags* are the conditions there are.
 
-    Problem, when it cannot be one; its body has to be here within so many *seconds*.
+    Problem, when it cannot be one, or its body does not arrive at this *pace*. *grow* is told how
+    many bytes of it are here; Busy from it ends the reading.
     """
-    kind = request.content_type
+    kind = _kind(request)
     if kind not in BOUNDS:
         known = ", ".join(sorted(BOUNDS))
         raise Problem(415, "unsupported_media_type", f"{kind:.100} is none of {known}")
     in_query = _typed(request.query.items())
     asked = _checked(in_query, tags)
-    body = await read_body(request, BOUNDS[kind].most, seconds)
+    body = await read_body(request, BOUNDS[kind].most, pace, grow)
     if not body:
         raise Problem(400, "empty_body", "the request has no body")
-    picture: bytes | None = body
+    picture: bytes | None
     if kind == JSON:
         fields, text = read_fields(body)
-        asked = _checked(in_query | fields, tags)
+        asked = _checked(_both(in_query, fields), tags)
         picture = await decode_data_url(text, IMAGE_TYPES) if text is not None else None
     elif kind == FORM:
         form = await read_form(body, request.headers["Content-Type"], IMAGE_TYPES)
-        del body
-        asked = _checked(in_query | _typed(form.options), tags)
+        del body  # while the picture is looked at, it is there once
+        asked = _checked(_both(in_query, _typed(form.options)), tags)
         picture = form.picture
+    else:
+        picture = body
     if picture is None and asked.category is None:
         raise _bad_option("category: needed when there is no image")
     return ScanRequest(asked, _options(asked), picture)
@@ -191,15 +198,42 @@ async def read_scan_request(
 def _typed(texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """The options that a query or a form has, as what they stand for. Problem."""
     given: dict[str, Any] = {}
+    twice: set[str] = set()
     for name, text in texts:
         if name == "tags":
             given.setdefault(name, []).extend(text.split(",") if text else ())
         elif name in given:
-            raise _bad_option(f"{name:.100}: given more than once")
+            twice.add(name)
         else:
             given[name] = text
+    _check_known(given)
+    _check_once(twice)
     read = _converted(given, strict=False)
     return {name: getattr(read, name) for name in given}
+
+
+def _both(in_query: Mapping[str, Any], in_body: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of query and body. Problem for those that are not known, or in both."""
+    _check_known(in_body)
+    _check_once(in_query.keys() & in_body.keys())
+    return {**in_query, **in_body}
+
+
+def _check_known(given: Mapping[str, Any]) -> None:
+    unknown = given.keys() - KNOWN
+    if unknown:
+        raise _bad_option(f"{_named(unknown)}: no option; these are: {', '.join(sorted(KNOWN))}")
+
+
+def _check_once(twice: Collection[str]) -> None:
+    if twice:
+        raise _bad_option(f"{_named(twice)}: given more than once")
+
+
+def _named(names: Iterable[str]) -> str:
+    """All of them, if there are not too many to tell."""
+    told = ", ".join(f"{name:.100}" for name in sorted(names))
+    return told if len(told) <= MAX_NAMES else f"{told[: MAX_NAMES - 1]}…"
 
 
 def _converted(given: Mapping[str, Any], *, strict: bool) -> ScanOptions:

@@ -2,7 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from playwright.async_api import Browser, Page
 
 from tests.e2e.following import until
 from tests.e2e.paging import PATIENCE_MS
+from tests.e2e.versions import Versions, versions_in
+from tests.stock.cutting import Cutter
 from tests.web.serving import ROOT, Server
 
 SHELLED = (str(Path(__file__).with_name("shelled.py")),)
@@ -34,51 +37,81 @@ KEPT = """async () => {
 
 
 class Shelled:
-    """A running server, and the folder of its page's files."""
+    """A running server, the folder of its page's files, and a way to it that can be closed.
+
+    Its page sets `window.mark` to `mark`, which is of this server's start.
+    """
 
     def __init__(self, server: Server, static: Path) -> None:
         self.server = server
-        self.static = static
+        self.mark = "v0"
+        self.url = ""
+        self._static = static
+        self._door: asyncio.Server | None = None
+        self._port = 0
 
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    def change(self, mark: str, name: str = "shell.js") -> None:
-        """From now on this file sets `window.mark` to *mark*."""
-        path = self.static / name
-        kept = "".join(path.read_text("utf-8").partition("\nwindow.mark")[:1])
-        path.write_text(f"{kept}\nwindow.mark = '{mark}';\n", "utf-8")
-
-    async def start(self) -> None:
-        await asyncio.to_thread(self.server.start)
+    def change(self) -> None:
+        """The next start is another version."""
+        path = self._static / "shell.js"
+        kept = path.read_text("utf-8").partition("\nwindow.mark")[0]
+        self.mark = f"v{int(self.mark[1:]) + 1}"
+        path.write_text(f"{kept}\nwindow.mark = '{self.mark}';\n", "utf-8")
 
     async def restart(self) -> None:
         await asyncio.to_thread(self.server.stop)
-        await self.start()
+        await asyncio.to_thread(self.server.start)
 
-    async def kill(self) -> None:
-        await asyncio.to_thread(self.server.kill)
+    async def open(self) -> None:
+        """The server can be reached."""
+        assert self._door is None
+        self._cutter = Cutter(self.server.port)
+        self._door = await asyncio.start_server(self._cutter.accept, "127.0.0.1", self._port)
+        self._port = self._door.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    async def close(self) -> None:
+        """Nobody answers, as if the server was killed: whatever was open is reset."""
+        if self._door is not None:
+            self._door.close()
+            await self._cutter.close()
+            self._door = None
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """By an address that no page has seen."""
+        self._port = 0
+        await self.open()
+        try:
+            yield
+        finally:
+            await self.close()
 
 
-def _linked(path: Path) -> None:
-    text = path.read_text("utf-8")
-    for link in (
-        '<link rel="manifest" href="manifest.webmanifest">',
-        '<script type="module" src="static/shell.js"></script>',
-    ):
-        if link not in text:
-            text = text.replace("</head>", f"  {link}\n</head>")
-    path.write_text(text, "utf-8")
-
-
-@pytest.fixture
-def shelled(server: Callable[..., Server], tmp_path: Path) -> Shelled:
-    """A server of this test alone."""
-    static = tmp_path / "static"
+@pytest.fixture(scope="module")
+def shelled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelled]:
+    folder = tmp_path_factory.mktemp("shelled")
+    static = folder / "static"
     shutil.copytree(ROOT / "static", static)
-    _linked(static / "index.html")
-    return Shelled(server(program=SHELLED, env={"ECO_STATIC": str(static)}), static)
+    server = Server(folder / "data", program=SHELLED, env={"ECO_STATIC": str(static)})
+    shelled = Shelled(server, static)
+    shelled.change()
+    server.start()
+    yield shelled
+    server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shelled(shelled_server: Shelled) -> AsyncIterator[Shelled]:
+    """The server of all tests of a module, at an address of this test alone."""
+    async with shelled_server.opened():
+        yield shelled_server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def versions(tmp_path: Path) -> AsyncIterator[Versions]:
+    """A server of this test alone, which sends the version "old" of the page."""
+    async with versions_in(tmp_path) as made:
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -1,15 +1,23 @@
 """The page as an app: kept by its service worker for when the server does not answer."""
 
-import asyncio
-
 import pytest
-from aiohttp import web
 from playwright.async_api import Page, Response, expect
 
 from tests.e2e.following import until
-from tests.e2e.shelling import Shelled, app_page, fetched, heard, kept, opened, shelled
+from tests.e2e.shelling import (
+    Shelled,
+    app_page,
+    fetched,
+    heard,
+    kept,
+    opened,
+    shelled,
+    shelled_server,
+    versions,
+)
+from tests.e2e.versions import Versions
 
-__all__ = ["app_page", "shelled"]  # fixtures
+__all__ = ["app_page", "shelled", "shelled_server", "versions"]  # fixtures
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
 
@@ -78,16 +86,15 @@ async def test_without_its_server_the_page_comes_all_the_same(
     app_page: Page, shelled: Shelled
 ) -> None:
     """Stopped and reloaded: all of it is there, and says so; started again, it works as it is."""
-    shelled.change("kept")
     await opened(app_page, shelled.url)
-    await shelled.kill()
+    await shelled.close()
     failed: list[str] = []
     app_page.on("requestfailed", lambda sent: failed.append(sent.url))
     await app_page.reload()
     await until(app_page, WHOLE)
     await heard(app_page, "offline")
     assert [url for url in failed if "/static/" in url] == []
-    await shelled.start()
+    await shelled.open()
     await heard(app_page, "online")
     assert await app_page.evaluate("heard") == ["offline", "online"]
     assert await app_page.evaluate(SCAN) == [1, 2, 3, 4, 5]
@@ -101,10 +108,10 @@ async def test_an_open_page_notices_that_its_server_is_gone(
     await opened(app_page, shelled.url)
     assert await fetched(app_page, "scan/categories") == 200
     assert await app_page.evaluate("heard") == []
-    await shelled.kill()
+    await shelled.close()
     assert await fetched(app_page, "scan/categories") is None
     await heard(app_page, "offline")
-    await shelled.start()
+    await shelled.open()
     await heard(app_page, "online")
 
 
@@ -122,62 +129,42 @@ async def test_what_the_browser_thinks_of_its_network_is_no_news_of_the_server(
     assert await app_page.evaluate("heard") == []
 
 
-@pytest.mark.parametrize("path", ["/", "/?kiosk", "/?kiosk&lang=en"])
-async def test_the_page_is_kept_whatever_its_query(
-    app_page: Page, shelled: Shelled, path: str
-) -> None:
+async def test_the_page_is_kept_whatever_its_query(app_page: Page, shelled: Shelled) -> None:
     """A kiosk that starts before its server has a page, too."""
-    shelled.change("kept")
     await opened(app_page, f"{shelled.url}/")
-    await shelled.kill()
-    await app_page.goto(shelled.url + path)
-    await until(app_page, "window.mark === 'kept'")
-    assert await app_page.evaluate("location.search") == path.removeprefix("/")
+    await shelled.close()
+    for query in ("", "?kiosk", "?kiosk&lang=en"):
+        await app_page.goto("about:blank")
+        await app_page.goto(f"{shelled.url}/{query}")
+        await until(app_page, WHOLE)
+        assert await app_page.evaluate("location.search") == query
 
 
 async def test_a_proxy_without_a_server_behind_it_is_no_answer(
-    app_page: Page, shelled: Shelled
+    app_page: Page, versions: Versions
 ) -> None:
     """502 for everything: the kept page comes, and knows."""
-    shelled.change("kept")
-    await opened(app_page, shelled.url)
-    await shelled.kill()
-
-    async def refuse(request: web.Request) -> web.Response:
-        return web.Response(status=502)
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", refuse)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", shelled.server.port).start()
+    await opened(app_page, versions.url)
+    versions.status = 502
     await app_page.reload()
     await until(app_page, WHOLE)
     await heard(app_page, "offline")
-    await runner.cleanup()
 
 
-async def test_a_server_that_hangs_is_not_waited_for(app_page: Page, shelled: Shelled) -> None:
-    """Connected but never answered: after some seconds the kept page comes."""
-    shelled.change("kept")
-    await opened(app_page, shelled.url)
-    await shelled.kill()
-    held: list[asyncio.StreamWriter] = []
-    silent = await asyncio.start_server(
-        lambda reader, writer: held.append(writer), "127.0.0.1", shelled.server.port
-    )
+async def test_a_server_that_hangs_is_not_waited_for(app_page: Page, versions: Versions) -> None:
+    """Connected but never answered: after the worker's patience the kept page comes."""
+    versions.make("impatient", patience_ms=300)
+    versions.now = "impatient"
+    await opened(app_page, versions.url)
+    versions.silent = True
     await app_page.reload(wait_until="commit")
     await until(app_page, WHOLE)
-    assert held
-    silent.close()
-    for writer in held:
-        writer.close()
 
 
 async def test_the_observer_is_no_part_of_it(app_page: Page, shelled: Shelled) -> None:
     """Without a server there is no observer: the browser says so itself."""
     await opened(app_page, shelled.url)
-    await shelled.kill()
+    await shelled.close()
     with pytest.raises(Exception, match="ERR_CONNECTION_REFUSED"):
         await app_page.goto(f"{shelled.url}/observer")
 

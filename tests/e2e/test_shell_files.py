@@ -4,10 +4,17 @@ import configparser
 import fnmatch
 import json
 import re
+import shutil
+from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
+from PIL import Image
+from pytest_aiohttp.plugin import AiohttpClient
 
-from eco_actor.web.pages import in_shell, shell_version, static_dir, worker_script
+from eco_actor.web.pages import PageRoutes, in_shell, shell_version, static_dir, worker_script
 from tests.web.client import Client
 from tests.web.serving import ROOT
 
@@ -62,8 +69,101 @@ async def test_what_did_not_change_is_not_sent_again(plain: Client, path: str) -
     again = await plain.get(path, headers={"If-None-Match": first.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
     assert again.headers["Eco-Shell"] == first.headers["Eco-Shell"]
+    whatever = await plain.get(path, headers={"If-None-Match": "*"})
+    assert (whatever.status, whatever.body) == (304, b"")
     other = await plain.get(path, headers={"If-None-Match": '"another"'})
     assert (other.status, other.body) == (200, first.body)
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [
+        ("TAG", 206), ("MODIFIED", 206), ('"another"', 200), ("W/TAG", 200),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 200), ("x", 200),
+    ],
+)  # fmt: skip
+async def test_the_rest_of_a_file_is_of_the_same_file_or_all_of_it(
+    plain: Client, rest: str, status: int
+) -> None:
+    """If-Range names what the client has the beginning of, by its tag or its date."""
+    first = await plain.get("/static/icon.svg")
+    for name, value in (("TAG", "ETag"), ("MODIFIED", "Last-Modified")):
+        rest = rest.replace(name, first.headers[value])
+    headers = {"Range": "bytes=10-", "If-Range": rest}
+    answer = await plain.get("/static/icon.svg", headers=headers)
+    assert answer.status == status
+    assert answer.body == (first.body[10:] if status == 206 else first.body)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "status"),
+    [
+        ("If-Match", "TAG", 200), ("If-Match", '"x", TAG', 200), ("If-Match", "*", 200),
+        ("If-Match", "W/TAG", 412), ("If-Match", '"x"', 412),
+        ("If-None-Match", "W/TAG", 304), ("If-None-Match", '"x", TAG', 304),
+        ("If-Unmodified-Since", "MODIFIED", 200),
+        ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 412),
+        ("If-Modified-Since", "MODIFIED", 304),
+        ("If-Modified-Since", "Sun, 06 Nov 1994 08:49:37 GMT", 200),
+    ],
+)  # fmt: skip
+async def test_conditions_of_a_file(plain: Client, name: str, value: str, status: int) -> None:
+    """Strong ones to be meant, weak ones to be known."""
+    first = await plain.get("/static/icon.svg")
+    value = value.replace("TAG", first.headers["ETag"])
+    value = value.replace("MODIFIED", first.headers["Last-Modified"])
+    answer = await plain.get("/static/icon.svg", headers={name: value})
+    assert answer.status == status
+    if status == 200:
+        assert answer.body == first.body
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Page files of this test alone."""
+    return Path(shutil.copytree(static_dir(), tmp_path / "static"))
+
+
+@pytest.fixture
+def pages(folder: Path) -> web.Application:
+    """What a server sends that was started with these files."""
+    app = web.Application()
+    PageRoutes(folder).add_to(app)
+    return app
+
+
+async def test_what_becomes_of_the_files_of_a_running_server_does_not_matter(
+    folder: Path, pages: web.Application, aiohttp_client: AiohttpClient
+) -> None:
+    """An upgrade in place: changed or removed, all is sent as it was at the start."""
+    client = await aiohttp_client(pages)
+    paths = ["/", "/sw.js", "/manifest.webmanifest", "/static/app.js", "/static/dom.js"]
+    before = [await _sent(client, path) for path in paths]
+    for name in ("index.html", "sw.js", "manifest.webmanifest", "app.js"):
+        (folder / name).write_text("another", "utf-8")
+    (folder / "dom.js").unlink()
+    assert [await _sent(client, path) for path in paths] == before
+
+
+async def _sent(client: Any, path: str) -> tuple[int, dict[str, str], bytes]:
+    async with client.get(path) as answer:
+        headers = {name: answer.headers[name] for name in ("Eco-Shell", "ETag", "Content-Type")}
+        return answer.status, headers, await answer.read()
+
+
+async def test_the_icons_are_those_that_the_manifest_promises(plain: Client) -> None:
+    """Each is there in its size; only a maskable one has no see-through corners."""
+    sizes = set()
+    for icon in (await plain.get("/manifest.webmanifest")).json()["icons"]:
+        answer = await plain.get(f"/{icon['src']}")
+        assert answer.headers["Content-Type"] == icon["type"]
+        if icon["type"] == "image/png":
+            image = Image.open(BytesIO(answer.body)).convert("RGBA")
+            assert f"{image.width}x{image.height}" == icon["sizes"]
+            alpha: Any = image.getpixel((0, 0))
+            assert (alpha[3] == 255) == (icon["purpose"] == "maskable")
+            sizes.add((image.width, icon["purpose"]))
+    assert sizes == {(192, "any"), (512, "any"), (512, "maskable")}
 
 
 async def test_no_address_begins_with_a_slash(plain: Client) -> None:

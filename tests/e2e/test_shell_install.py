@@ -14,10 +14,8 @@ from playwright.async_api import Page, async_playwright
 
 from bench.make_icons import ICONS
 from tests.e2e.conftest import ARGS
-from tests.e2e.shelling import Shelled, opened, shelled
-from tests.web.serving import ROOT
-
-__all__ = ["shelled"]  # a fixture
+from tests.e2e.shelling import opened
+from tests.web.serving import ROOT, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,39 +31,20 @@ async def lasting_page(chromium: Path, tmp_path: Path) -> AsyncIterator[Page]:
         await context.close()
 
 
-async def test_chromium_takes_it_for_an_app(lasting_page: Page, shelled: Shelled) -> None:
+async def test_chromium_takes_it_for_an_app(lasting_page: Page, plain_server: Server) -> None:
     """No errors in the manifest, nothing that stands against installing it."""
-    await opened(lasting_page, f"{shelled.url}/")
+    await opened(lasting_page, f"{plain_server.url}/")
     devtools = await lasting_page.context.new_cdp_session(lasting_page)
     told: dict[str, Any] = await devtools.send("Page.getAppManifest")
-    assert told["url"] == f"{shelled.url}/manifest.webmanifest"
+    assert told["url"] == f"{plain_server.url}/manifest.webmanifest"
     assert told["errors"] == []
     manifest = told["manifest"]
-    assert manifest["startUrl"] == manifest["scope"] == f"{shelled.url}/"
+    assert manifest["startUrl"] == manifest["scope"] == f"{plain_server.url}/"
     assert manifest["display"].lower().endswith("standalone")
     assert "버릴까요" in manifest["name"]
     assert "Which bin" in manifest["name"]
     told = await devtools.send("Page.getInstallabilityErrors")
     assert told["installabilityErrors"] == []
-
-
-async def test_the_icons_are_those_that_the_manifest_promises(
-    lasting_page: Page, shelled: Shelled
-) -> None:
-    """Each is there in its size; only a maskable one has no see-through corners."""
-    await lasting_page.goto(shelled.url)
-    manifest = await (await lasting_page.request.get(f"{shelled.url}/manifest.webmanifest")).json()
-    sizes = set()
-    for icon in manifest["icons"]:
-        answer = await lasting_page.request.get(f"{shelled.url}/{icon['src']}")
-        assert answer.headers["content-type"] == icon["type"]
-        if icon["type"] == "image/png":
-            image = Image.open(BytesIO(await answer.body())).convert("RGBA")
-            assert f"{image.width}x{image.height}" == icon["sizes"]
-            alpha: Any = image.getpixel((0, 0))
-            assert (alpha[3] == 255) == (icon["purpose"] == "maskable")
-            sizes.add((image.width, icon["purpose"]))
-    assert sizes == {(192, "any"), (512, "any"), (512, "maskable")}
 
 
 async def test_the_icons_are_drawn_from_the_page_s_own(chromium: Path, tmp_path: Path) -> None:

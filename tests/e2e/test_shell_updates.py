@@ -1,14 +1,23 @@
-"""A new version of the page: seen at the next load, kept as a whole, never mixed with another."""
+"""A new version of the page: seen at the next load, and told to a page that stays open."""
 
 import asyncio
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from tests.e2e.following import until
-from tests.e2e.shelling import Shelled, app_page, fetched, heard, kept, opened, shelled
+from tests.e2e.shelling import (
+    Shelled,
+    app_page,
+    fetched,
+    heard,
+    kept,
+    opened,
+    shelled,
+    shelled_server,
+)
 
-__all__ = ["app_page", "shelled"]  # fixtures
+__all__ = ["app_page", "shelled", "shelled_server"]  # fixtures
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
 
@@ -20,51 +29,45 @@ ONLY_ANOTHER = """(name) => new Promise((resolve) => {
     look();
 })"""
 
-MARK_IN = "(path) => fetch(path).then((answer) => answer.text(), () => null)"
+SEEN = "window.mark"
 
 
-async def begun(page: Page, shelled: Shelled, mark: str) -> str:
-    """The page with this mark is open and kept; the name of its cache."""
-    shelled.change(mark)
-    await shelled.restart()
+async def begun(page: Page, shelled: Shelled) -> str:
+    """The page is open and kept; the name of its cache."""
     await opened(page, shelled.url)
+    assert await page.evaluate(SEEN) == shelled.mark
     (name,) = await kept(page)
     return name
 
 
-async def test_a_changed_file_is_seen_at_the_next_load(app_page: Page, shelled: Shelled) -> None:
-    """The network comes first: no copy stands before what the server has."""
-    await begun(app_page, shelled, "old")
-    assert await app_page.evaluate("mark") == "old"
-    shelled.change("new")
-    await app_page.reload()
-    await until(app_page, "window.mark === 'new'")
-
-
-async def test_a_new_version_replaces_the_kept_one(app_page: Page, shelled: Shelled) -> None:
-    """After the next load there is one cache: the new files come without a server."""
-    old = await begun(app_page, shelled, "old")
-    shelled.change("new")
+async def test_a_new_version_is_seen_at_the_next_load_and_replaces_the_kept_one(
+    app_page: Page, shelled: Shelled
+) -> None:
+    """No copy stands before what the server has; then there is one, which needs no server."""
+    old = await begun(app_page, shelled)
+    shelled.change()
     await shelled.restart()
     await app_page.reload()
+    await until(app_page, f"window.mark === '{shelled.mark}'")
     async with asyncio.timeout(20):
         assert await app_page.evaluate(ONLY_ANOTHER, old)
-    await shelled.kill()
+    await shelled.close()
     await app_page.reload()
-    await until(app_page, "window.mark === 'new'")
+    await until(app_page, f"window.mark === '{shelled.mark}'")
 
 
 async def test_a_page_that_stays_open_hears_of_a_new_version(
     app_page: Page, shelled: Shelled
 ) -> None:
     """A kiosk is never closed: it is told when its server comes back as another version."""
-    old = await begun(app_page, shelled, "old")
-    await shelled.kill()
+    old = await begun(app_page, shelled)
+    await shelled.close()
     assert await fetched(app_page, "healthz") is None
     shell = "import('./static/shell.js').then(({ look }) => look())"
     assert await app_page.evaluate(shell) is False
-    shelled.change("new")
-    await shelled.start()
+    shelled.change()
+    await shelled.restart()
+    await shelled.open()
     await heard(app_page, "updated")
     async with asyncio.timeout(20):
         assert await app_page.evaluate(ONLY_ANOTHER, old)
@@ -73,7 +76,7 @@ async def test_a_page_that_stays_open_hears_of_a_new_version(
 
 async def test_a_restart_of_the_same_version_is_no_update(app_page: Page, shelled: Shelled) -> None:
     """Loaded again after a restart, the page hears nothing and the copy is the same."""
-    name = await begun(app_page, shelled, "same")
+    name = await begun(app_page, shelled)
     await shelled.restart()
     await app_page.reload()
     update = "navigator.serviceWorker.ready.then((known) => known.update()).then(() => true)"
@@ -82,44 +85,31 @@ async def test_a_restart_of_the_same_version_is_no_update(app_page: Page, shelle
     assert await app_page.evaluate("heard") == []
 
 
-async def test_a_version_is_kept_whole_or_not_at_all(app_page: Page, shelled: Shelled) -> None:
-    """One of its files cannot be had: the old copy stays, and the new page gets nothing of it."""
-    old = await begun(app_page, shelled, "old")
-    shelled.change("new")
-    await shelled.restart()
-    (shelled.static / "icon-192.png").unlink()  # the server believes that it is there
-    await app_page.reload()
-    assert await app_page.evaluate("mark") == "new"
-    update = "navigator.serviceWorker.ready.then((known) => known.update()).then(() => 1, () => 0)"
-    await app_page.evaluate(update)
-    installing = "navigator.serviceWorker.ready.then((known) => known.installing)"
-    await until_null(app_page, installing)
-    assert list(await kept(app_page)) == [old]
-    await shelled.kill()
-    assert await app_page.evaluate(MARK_IN, "static/shell.js") is None
-    await app_page.reload()
-    await until(app_page, "window.mark === 'old'")
+UPDATED = "void (window.here = true, window.dispatchEvent(new Event('eco:updated')))"
 
 
-async def test_a_kept_page_gets_all_its_files_from_the_copy(
+async def test_a_station_at_its_start_shows_a_new_version_at_once(
     app_page: Page, shelled: Shelled
 ) -> None:
-    """Back with another version in mid-load, the server gives the old page no script of it."""
-    await begun(app_page, shelled, "old")
-    await shelled.kill()
-    await app_page.reload()
-    await until(app_page, "window.mark === 'old'")
-    shelled.change("new")
-    worker = shelled.static / "sw.js"  # the new one must not take over before the end of this
-    worker.write_text(f"{worker.read_text('utf-8')}\nthrow new Error('not yet');\n", "utf-8")
-    await shelled.start()
-    await heard(app_page, "online")
-    told = await app_page.evaluate(MARK_IN, "static/shell.js")
-    assert "window.mark = 'old'" in told
+    """Nobody is in the middle of something."""
+    await app_page.goto(f"{shelled.url}/?kiosk")
+    await app_page.locator(".hands .choice").first.wait_for()
+    async with app_page.expect_navigation():
+        await app_page.evaluate(UPDATED)
+    assert await app_page.evaluate("window.here") is None
 
 
-async def until_null(page: Page, promised: str) -> None:
-    """Wait until the promise that the page makes of it is for nothing."""
-    async with asyncio.timeout(20):
-        while await page.evaluate(f"{promised}.then(Boolean)"):
-            pass
+async def test_a_station_in_use_shows_a_new_version_when_it_is_back_at_its_start(
+    app_page: Page, shelled: Shelled
+) -> None:
+    """It was told while somebody read an answer: that stays, and the next one has the new page."""
+    await app_page.goto(f"{shelled.url}/?kiosk")
+    await app_page.locator(".hands .choice[data-category=glass]").click()
+    await app_page.locator(".bin").wait_for()
+    await app_page.evaluate(UPDATED)
+    await expect(app_page.locator(".bin")).to_be_visible()
+    assert await app_page.evaluate("window.here") is True
+    async with app_page.expect_navigation():
+        await app_page.locator("#brand").click()
+    assert await app_page.evaluate("window.here") is None
+    await expect(app_page.locator("#start")).to_be_visible()

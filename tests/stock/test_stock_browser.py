@@ -33,6 +33,9 @@ SNIPPET = """(ID) => {
 }"""
 
 
+CUTS: Final = ((ChromiumEventSource, True), (ChromiumWebSocket, False))
+
+
 @pytest_asyncio.fixture(loop_scope="module", params=CLIENTS, ids=lambda kind: kind.__name__)
 async def client(
     request: pytest.FixtureRequest, browser_page: Page, gated: Gated
@@ -53,7 +56,7 @@ async def test_a_scan_in_a_page_from_its_beginning_to_its_end(client: InPage, ga
     check(client, await client.rest())
 
 
-@pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
+@pytest.mark.parametrize(("client", "reset"), CUTS, indirect=["client"])
 async def test_a_connection_of_a_page_that_is_cut_within_an_event(
     client: InPage, gated: Gated, reset: bool
 ) -> None:
@@ -95,8 +98,10 @@ async def test_two_channels_over_one_event_source(browser_page: Page, gated: Gat
     async with cutting(gated.server.port) as cutter:
         client = ChromiumEventSource(cutter.url, path, browser_page)
         await browser_page.goto(cutter.url)
-        cutter.marker = b'"seq":2'
         await client.begin()
+        await client.has(4)
+        cutter.marker = b'"seq":3'
+        gated.let("rule")
         await client.cut()
         gated.let(*STEPS)
         assert (await client.rest()).how == client.end

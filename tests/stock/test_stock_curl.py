@@ -31,11 +31,9 @@ async def publish(url: str, channel: str, number: int) -> str:
     return str(json.loads(told)["cursor"])
 
 
-@pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
-async def test_two_channels_over_one_connection(gated: Gated, cutter: Cutter, reset: bool) -> None:
+async def test_two_channels_over_one_connection(gated: Gated, cutter: Cutter) -> None:
     """Cut within an event of one: of both, each event comes once and in its channel's order."""
     task = await scan(gated.url)
-    cutter.reset = reset
     client = Curl(cutter.url, f"/stream?channel=scan:{task}&channel=app:x&after=earliest")
     await client.begin()
     await client.has(2)

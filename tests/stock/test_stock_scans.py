@@ -12,6 +12,11 @@ from tests.stock.followers_js import InNode, NpmEventSource, NpmWs, lacking
 from tests.stock.story import check, is_cut_within_an_event, outlives_the_server, scan
 
 CLIENTS: Final = (Curl, HttpxSse, Websockets, NpmEventSource, NpmWs)
+CUTS: Final = (
+    (Curl, True), (Curl, False), (HttpxSse, False), (Websockets, True),
+    (NpmEventSource, False), (NpmWs, True),
+)  # fmt: skip
+"""By a reset or not: each kind sees one of them, one kind both."""
 
 
 @pytest.fixture(params=CLIENTS, ids=lambda kind: kind.__name__)
@@ -42,7 +47,7 @@ async def test_a_scan_from_its_beginning_to_its_end(client: Stock, gated: Gated)
     check(client, await client.rest())
 
 
-@pytest.mark.parametrize("reset", [True, False], ids=["reset", "closed"])
+@pytest.mark.parametrize(("kind", "reset"), CUTS, indirect=["kind"])
 async def test_a_connection_that_is_cut_within_an_event(
     client: Stock, gated: Gated, cutter: Cutter, reset: bool
 ) -> None:

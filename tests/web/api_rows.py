@@ -28,6 +28,7 @@ SCANS: Final[Rows] = {
         "category": "test_classify_ways::test_a_category_is_not_questioned",
         "after_scan": "test_classify_ways::test_after_scan_answers_one_that_was_unsure",
         "after_scan, refused": "test_classify_ways::test_after_scan_needs_a_scan_that_ended_unsure",
+        "revises": "test_classify_ways::test_revises_names_the_scan_that_is_asked_again",
         "tags": "test_classify_ways::test_tags_change_what_is_to_be_done",
         "tags, unknown": "test_classify_ways::test_a_tag_that_there_is_not_is_named",
         "user_input": "test_classify_ways::test_what_a_client_says_is_kept",

@@ -31,7 +31,7 @@ async def test_an_option_that_says_nothing_is_as_none(plain: Client) -> None:
     key = uuid4().hex
     said: list[dict[str, Any]] = [
         {}, {"tags": []}, {"lang": "ko"}, {"realtime": True}, {"user_input": None},
-        {"after_scan": None, "image": None},
+        {"after_scan": None, "image": None, "revises": None},
     ]  # fmt: skip
     headers = {"Idempotency-Key": key}
     answers = [
@@ -50,6 +50,7 @@ async def test_an_option_that_says_nothing_is_as_none(plain: Client) -> None:
         {"lang": "en"},
         {"category": "metal"},
         {"realtime": False},
+        {"revises": "18bcfe56800nobody_knows_this_one"},
     ],
 )
 @pytest.mark.parametrize("way", WAYS)

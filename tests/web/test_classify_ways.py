@@ -85,7 +85,8 @@ async def test_what_a_client_says_is_kept(plain: Client, plain_server: Server, w
     """The options of the scan are as they were sent, tags as a set in order."""
     said = {"category": "glass", "lang": "en", "user_input": '병, 두 개; "파란" & 100%'}
     check_accepted(await WAYS[way](PICTURE, {**said, "tags": ["soiled", "broken"]}).to(plain))
-    assert kept(plain_server)[-1] == {**said, "tags": ["broken", "soiled"], "after_scan": None}
+    others = {"after_scan": None, "revises": None}
+    assert kept(plain_server)[-1] == {**said, "tags": ["broken", "soiled"], **others}
 
 
 async def test_tags_may_be_separated_by_commas_repeated_or_both(
@@ -134,6 +135,15 @@ async def test_an_option_that_there_is_not_is_named(plain: Client, way: str) -> 
 
 
 @each_way
+async def test_all_options_that_there_are_not_are_named(plain: Client, way: str) -> None:
+    """422 with each of them, in order."""
+    said = {"category": "glass", "size": "l", "colour": "green", "한글": "x"}
+    answer = await WAYS[way](PICTURE, said).to(plain)
+    detail = check_problem(answer, 422, "bad_option")["detail"]
+    assert detail.startswith("colour, size, 한글: ")
+
+
+@each_way
 async def test_what_is_said_of_a_mistake_is_short(plain: Client, way: str) -> None:
     """Also when the mistake is long."""
     for said in ({"x" * 1500: "y"}, {"tags": ["y" * 5000]}, {"after_scan": "z" * 5000}):
@@ -152,6 +162,9 @@ async def test_what_is_said_of_a_mistake_is_short(plain: Client, way: str) -> No
         ("user_input", "x" * 2001),
         ("user_input", "x" * 9000),
         ("after_scan", "x"),
+        ("revises", ""),
+        ("revises", "null"),
+        ("revises", f"{OTHER}0"),
     ],
 )
 @each_way
@@ -170,7 +183,7 @@ async def test_an_option_that_it_cannot_be_is_named(
 @pytest.mark.parametrize(
     ("name", "value"),
     [("realtime", 1), ("realtime", "true"), ("lang", None), ("category", 5), ("tags", "soiled"),
-     ("tags", [1]), ("tags", None), ("user_input", {}), ("after_scan", True), ("image", 1),
+     ("tags", [1]), ("tags", None), ("user_input", {}), ("after_scan", True), ("revises", 1), ("image", 1),
      ("image", [PICTURE[:3].hex()])],
 )  # fmt: skip
 async def test_json_has_types(plain: Client, name: str, value: object) -> None:
@@ -193,13 +206,32 @@ async def test_an_option_that_comes_twice_is_named(plain: Client, way: str) -> N
 
 
 @pytest.mark.parametrize("way", ["form", "json"])
-async def test_what_is_in_the_body_wins(plain: Client, plain_server: Server, way: str) -> None:
-    """The query says what the body does not."""
-    sent = WAYS[way](PICTURE, {"lang": "en", "category": "glass", "tags": ["broken"]})
-    sent = sent._replace(path="/scan/classify?category=metal&user_input=x&tags=soiled&lang=ko")
+@pytest.mark.parametrize(("name", "value"), [("lang", "en"), ("category", "glass"), ("tags", [])])
+async def test_an_option_in_query_and_body_is_named(
+    plain: Client, plain_server: Server, way: str, name: str, value: object
+) -> None:
+    """422: neither is taken without a word, also when they are the same; others may be shared."""
+    before = len(kept(plain_server))
+    sent = WAYS[way](PICTURE, {"category": "glass", "lang": "en", "tags": ["broken"], name: value})
+    if way == "form" and name == "tags":  # a list of none has no part
+        sent = WAYS[way](PICTURE, {"category": "glass", "tags": ""})
+    path = {"lang": "?lang=en", "category": "?category=metal", "tags": "?tags=soiled"}[name]
+    answer = await sent._replace(path=f"/scan/classify{path}").to(plain)
+    detail = check_problem(answer, 422, "bad_option")["detail"]
+    assert detail == f"{name}: given more than once"
+    assert len(kept(plain_server)) == before
+
+
+@pytest.mark.parametrize("way", ["form", "json"])
+async def test_query_and_body_may_share_the_options(
+    plain: Client, plain_server: Server, way: str
+) -> None:
+    """Each of them once, wherever it is."""
+    sent = WAYS[way](PICTURE, {"lang": "en", "tags": ["broken"]})
+    sent = sent._replace(path="/scan/classify?category=glass&user_input=x")
     check_accepted(await sent.to(plain))
     said = {"category": "glass", "lang": "en", "user_input": "x", "tags": ["broken"]}
-    assert kept(plain_server)[-1] == {**said, "after_scan": None}
+    assert kept(plain_server)[-1] == {**said, "after_scan": None, "revises": None}
 
 
 async def test_a_picture_and_a_category_may_come_in_one_object(vision: Client) -> None:
@@ -237,8 +269,26 @@ async def test_after_scan_answers_one_that_was_unsure(
 async def test_after_scan_needs_a_scan_that_ended_unsure(vision: Client, way: str) -> None:
     """422 for one that was sure, that there is not, that cannot be one, and without a category."""
     sure = (await vision.post(json={"category": "glass", "realtime": False})).json()["task_id"]
-    for other in (sure, "18bcfe56800nobody_knows_this_one", "", "../x", "null"):
+    for other in (sure, OTHER, "", "../x", "null"):
         answer = await WAYS[way](PICTURE, {"category": "glass", "after_scan": other}).to(vision)
         assert "after_scan" in check_problem(answer, 422, "bad_option")["detail"]
     answer = await WAYS[way](PICTURE, {"after_scan": sure}).to(vision)
     assert "category" in check_problem(answer, 422, "bad_option")["detail"]
+
+
+@each_way
+async def test_revises_names_the_scan_that_is_asked_again(
+    plain: Client, plain_server: Server, way: str
+) -> None:
+    """It is kept with the scan; the other need not be there any more."""
+    said = {"category": "glass", "lang": "en", "revises": OTHER}
+    check_accepted(await WAYS[way](PICTURE, said).to(plain))
+    assert kept(plain_server)[-1]["revises"] == OTHER
+
+
+@each_way
+async def test_a_scan_that_answers_another_cannot_ask_it_again(plain: Client, way: str) -> None:
+    """422: the first answer is counted, a second asking is not."""
+    said = {"category": "glass", "after_scan": OTHER, "revises": OTHER}
+    answer = await WAYS[way](PICTURE, said).to(plain)
+    assert "revises" in check_problem(answer, 422, "bad_option")["detail"]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -23,6 +24,9 @@ from tests.web.proxied import (
 from tests.web.serving import Server
 
 STREAMS = 20
+
+BURST = 20
+"""Scans that deploy/nginx.conf lets one address start at once."""
 
 pytestmark = [*NEEDED]
 
@@ -117,6 +121,34 @@ async def test_a_scan_comes_through_to_its_end(through: Through) -> None:
     last = text.rpartition("\nid: ")[2].partition("\n")[0]
     async with through.get(f"/scan/{task_id}/stream", headers={"Last-Event-ID": last}) as response:
         assert response.status == 204
+
+
+async def test_one_address_may_start_so_many_scans_and_is_told_when_it_is_too_many(
+    plain_server: Server, tmp_path: Path
+) -> None:
+    """429 as the server's own, with Retry-After; what is no start of a scan is not counted."""
+    with nginx_before(plain_server.port, tmp_path) as proxy:
+        async with through_of(proxy) as through, asyncio.timeout(LONG_S):
+            statuses = []
+            for _ in range(BURST + 20):  # far faster than the rate
+                async with through.post("/scan/classify", json={"category": "glass"}) as answer:
+                    statuses.append(answer.status)
+                    refused = await answer.read()
+                    if answer.status == 429:
+                        break
+            assert len(statuses) > BURST
+            assert {*statuses[:-1]} == {202}
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert answer.headers["Cache-Control"] == "no-store"
+            assert int(answer.headers["Retry-After"]) >= 1
+            told = json.loads(refused)
+            assert (told["status"], told["code"]) == (429, "too_many_scans")
+            assert told["type"] == "urn:eco:problem:too_many_scans"
+            for _ in range(3):
+                async with through.get("/scan/categories") as answer:
+                    assert answer.status == 200
+                async with through.get("/scan/classify") as answer:
+                    assert answer.status == 405
 
 
 @pytest.mark.parametrize("subprotocol", ["eco.v1.json", "eco.v1.msgpack"])

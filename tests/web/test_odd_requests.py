@@ -2,17 +2,13 @@
 
 import asyncio
 import gc
-import io
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import pytest
 
 from eco_actor.app import Eco
 from eco_actor.delivery.connection import Connection
 from eco_actor.delivery.subscription import Subscription
-from eco_actor.scan.admission import Busy
 from tests.web.checks import check_problem
 from tests.web.client import JPEG, Client, say
 from tests.web.held import PICTURE, Held, Running, post
@@ -110,72 +106,6 @@ async def test_a_full_server_says_so_before_it_has_read_the_body(
         answer = await say(client, head(LIMIT), patience=5)
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"application/problem+json" in answer
-
-
-@asynccontextmanager
-async def uploads(client: Client, count: int) -> AsyncIterator[None]:
-    """So many requests that have sent the beginning of a large body."""
-    address = urlsplit(client.base)
-    writers = []
-    try:
-        for _ in range(count):
-            _, writer = await asyncio.open_connection(address.hostname, address.port)
-            writers.append(writer)
-            writer.write(head(LIMIT) + PICTURE[:100])
-            await writer.drain()
-        yield
-    finally:
-        for writer in writers:
-            writer.close()
-            await writer.wait_closed()
-
-
-async def status_until(client: Client, wanted: int) -> int:
-    """The status of pictures, at the first that is *wanted* or after three seconds."""
-    status = 0
-    for _ in range(60):
-        status = (await client.post(data=io.BytesIO(PICTURE + bytes(2**16)), headers=JPEG)).status
-        if status == wanted:
-            break
-        await asyncio.sleep(0.05)
-    return status
-
-
-async def test_bodies_on_their_way_in_are_bounded(eco: Eco, running: Running) -> None:
-    """With eight large ones under way a further one is turned away, a small one never."""
-    async with running(eco) as client:
-        for _ in range(2):
-            async with uploads(client, 8):
-                assert await status_until(client, 503) == 503
-                assert (await client.post(json={"category": "glass"})).status == 202
-                assert (await client.get("/healthz")).status == 200
-            assert await status_until(client, 202) == 202
-        async with uploads(client, 7):
-            assert await status_until(client, 202) == 202
-
-
-@pytest.mark.parametrize("length", [None, LIMIT, 3 * LIMIT, LIMIT // 2])
-def test_room_for_uploads_comes_back_however_they_end(length: int | None) -> None:
-    """An unknown length counts as the longest; Busy takes nothing, an exception keeps nothing."""
-    from eco_actor.web.uploads import SMALL_BODY, Uploads
-
-    room = Uploads(2 * LIMIT)
-    fit = 2 * LIMIT // min(length or LIMIT, LIMIT)
-    for _ in range(3):
-        with ExitStack() as held:
-            for _ in range(fit):
-                held.enter_context(room.admit(length))
-            assert room._left == 0
-            for refused in (None, SMALL_BODY + 1, LIMIT):
-                with pytest.raises(Busy), room.admit(refused):
-                    pass
-            for small in (0, 1, SMALL_BODY):
-                with room.admit(small):
-                    assert room._left == 0
-        assert room._left == 2 * LIMIT
-        with pytest.raises(asyncio.CancelledError), room.admit(length):
-            raise asyncio.CancelledError
-        assert room._left == 2 * LIMIT
 
 
 def alive() -> int:

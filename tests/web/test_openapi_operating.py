@@ -92,6 +92,23 @@ async def test_pages_are_documented(api: Documented, path: str) -> None:
     await api.ask("GET", path, 200)
 
 
+@pytest.mark.parametrize("path", ["/", "/observer", "/sw.js", "/manifest.webmanifest"])
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (206, {"Range": "bytes=0-"}),
+        (304, {"If-None-Match": "*"}),
+        (412, {"If-Match": '"another"'}),
+        (416, {"Range": "bytes=99999999-"}),
+    ],
+)
+async def test_conditions_and_ranges_of_pages_are_documented(
+    api: Documented, path: str, status: int, headers: dict[str, str]
+) -> None:
+    """All of them are files, and answer as such."""
+    await api.ask("GET", path, status, headers=headers)
+
+
 @pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
 async def test_figures_are_documented(api: Documented, accept: str) -> None:
     """In both formats."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,10 +14,9 @@ from aiohttp import web
 from eco_actor import routes
 from eco_actor.app import Eco
 from eco_actor.web.classify import ClassifyRoute
-from eco_actor.web.json_scans import JSON_BODY
 from eco_actor.web.problems import problems
-from eco_actor.web.uploads import read_body
-from tests.web.asking import JSON, WAYS, Sent, kept
+from eco_actor.web.uploads import Pace, read_body
+from tests.web.asking import WAYS, Sent, kept
 from tests.web.client import Client
 from tests.web.held import Running
 from tests.web.keyed_scans import scans
@@ -158,27 +157,10 @@ async def test_what_is_behind_a_body_is_another_request(plain: Client, way: str)
         assert [await status(reader), await status(reader)] == [202, 202]
 
 
-async def test_pictures_in_json_count_for_more(eco: Eco, running: Running) -> None:
-    """There is room for three of the largest, each with its text: one of four is turned away."""
-    sent = Sent("/scan/classify", b"{", JSON)
-    async with running(eco) as client, AsyncExitStack() as uploads:
-        answers = []
-        for _ in range(4):
-            reader, writer = await uploads.enter_async_context(connected(client))
-            writer.write(head(sent, Content_Length=JSON_BODY) + sent.data)
-            answers.append(asyncio.create_task(status(reader)))
-        (refused,), waiting = await asyncio.wait(answers, return_when=asyncio.FIRST_COMPLETED)
-        assert await refused == 503
-        small = sent._replace(data=b'{"category":"glass"}')
-        assert (await small.to(client)).status == 202
-        for each in waiting:
-            each.cancel()
-
-
 @pytest.fixture
 def hurried(make: Callable[..., Eco], monkeypatch: pytest.MonkeyPatch) -> Eco:
     """Bodies have a fifth of a second to arrive."""
-    monkeypatch.setattr(routes, "ClassifyRoute", partial(ClassifyRoute, upload_s=0.2))
+    monkeypatch.setattr(routes, "ClassifyRoute", partial(ClassifyRoute, pace=Pace(seconds=0.2)))
     return make()
 
 
