@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eco_actor.app import Eco
-    from eco_actor.config import Config, ConfigError
+    from eco_actor.config import Config, ConfigError, Unavailable
     from eco_actor.embedding import setup
     from eco_actor.eventlog import Durability, StoreError
     from eco_actor.inside import ScanFailed, UnknownScan
@@ -48,6 +48,7 @@ __all__ = [
     "StartFailed",
     "Stopped",
     "StoreError",
+    "Unavailable",
     "UnknownScan",
     "Verdict",
     "setup",
@@ -55,7 +56,7 @@ __all__ = [
 
 _HOMES = {
     "app": ("Eco",),
-    "config": ("Config", "ConfigError"),
+    "config": ("Config", "ConfigError", "Unavailable"),
     "embedding": ("setup",),
     "eventlog": ("Durability", "StoreError"),
     "inside": ("ScanFailed", "UnknownScan"),

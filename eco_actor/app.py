@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeVar
 
 from aiohttp import web
 
-from eco_actor.config import Config, ConfigError
+from eco_actor.config import Config, ConfigError, Unavailable
 from eco_actor.delivery.liveness import Liveness
 from eco_actor.delivery.observer import Observer
 from eco_actor.delivery.streams import Streams
@@ -57,9 +57,10 @@ class Eco(Inside):
     *classifier* or vision is off: `Config.vision` decides whether pictures are looked at at all.
     *stages* replace standard steps or come between them, see `Stage`.
 
-    Making one raises ConfigError or BadStage. The start raises ConfigError (the directory is in
-    use, the token cannot be), ModelUnavailable, StoreError, StartFailed for a part of the tree, and
-    Stopped when `stop` was called meanwhile; then nothing is left behind. At the end everything is
+    Making one raises ConfigError or BadStage. The start raises ConfigError (the site file or the
+    token cannot be), Unavailable (the directory is in use, or the system fails to give it; a later
+    start may work), ModelUnavailable, StoreError, StartFailed for a part of the tree, and Stopped
+    when `stop` was called meanwhile; then nothing is left behind. At the end everything is
     given back; unfinished scans are left to the next start. A thread in which a classifier or a
     stage blocks for longer than GONE_S then ends by itself later: there is no way to end it.
     """
@@ -185,7 +186,8 @@ class Eco(Inside):
         try:
             self.operator.load()
         except UnusableToken as error:
-            raise ConfigError(str(error)) from error
+            by_system = isinstance(error.__cause__, OSError)
+            raise (Unavailable if by_system else ConfigError)(str(error)) from error
 
     def stop(self) -> None:
         """Let whoever waits for the end of the running system go on and leave it."""

@@ -46,7 +46,9 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "From the environment only: how much is kept of scans that are over, ECO_KEEP_SCANS"
         " (20000), ECO_KEEP_SCAN_HOURS since their end (24), ECO_KEEP_SCAN_MIB of events (256);"
         " and bounds: ECO_MAX_SCANS under way (256), ECO_MAX_CONNECTIONS (16000), ECO_SCAN_RATE of"
-        " scans a second that one address may start (0: any), after ECO_SCAN_BURST at once (20)."
+        " scans a second that one address may start (0: any), after ECO_SCAN_BURST at once (20);"
+        " behind a proxy all are one address: let the proxy bound them (deploy/nginx.conf)."
+        " ECO_CACHE_DIR is where the converted model is kept (~/.cache/eco_actor)."
     )
 
 
@@ -192,6 +194,8 @@ def _add_follow(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "the last line; or what is published on a channel from now on, until it is interrupted. "
         "It comes back by itself when the connection is lost or the server restarts, goes on "
         "behind what it had, and says so on standard error. "
+        "It gives up after 10 s when nothing has ever answered, or when nothing has come through "
+        "for 5 minutes. "
         "Exit status: 0 when the scan is completed, 1 when it failed, was cancelled or could not "
         "be followed to its end. ECO_OPERATOR_TOKEN is sent along if it is set.",
     )

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import resource
@@ -14,23 +13,21 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
 
 import uvloop
 
-from eco_actor import counted, following, upkeep
+from eco_actor import counted, following, scanned, upkeep
 from eco_actor.app import Eco
 from eco_actor.arguments import ON_OFF, parser
-from eco_actor.config import Config, ConfigError, misspelt
+from eco_actor.config import Config, ConfigError, Unavailable, misspelt
 from eco_actor.doctor import examine, report
 from eco_actor.eventlog import Durability, StoreError
-from eco_actor.inside import ScanFailed
 from eco_actor.notify import Notifier, NotifyError
 from eco_actor.provision import lock
 from eco_actor.runtime import NORMAL, StartFailed, settle_memory
 from eco_actor.scan.model_cache import ModelUnavailable
-from eco_actor.scan.picture import BadPicture
-from eco_actor.scan.site import Site, SiteError
+from eco_actor.scan.site import Site, SiteError, SiteUnreadable
 from eco_actor.scan.views import Stopped
 
 log = logging.getLogger(__name__)
@@ -41,12 +38,16 @@ LISTENS: Final = "eco_actor.web.server"
 SWITCH_INTERVAL_S: Final = 0.0005
 """A busy loop starves the writer thread of the interpreter lock at the default of 5 ms."""
 
+SAYING_ALL: Final = (StoreError, ConfigError, Unavailable, ModelUnavailable)
+"""Errors whose text needs no more to be understood."""
+
 STUCK_S: Final = 1.0
 """Seconds after which a thread that has not ended by itself counts as stuck."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; its exit status. 2: the settings cannot be; 1: it failed."""
+    """Run the command; its exit status. 2: the settings cannot be, and no later try will do;
+    1: it failed."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, "serve")
@@ -67,14 +68,24 @@ def _status_of(command: Callable[[], int]) -> int:
         print(error if places else f"eco_actor: {error}", file=sys.stderr)
         return 2
     except StartFailed as error:
-        print(f"eco_actor: could not start: {error}", file=sys.stderr)
-    except StoreError as error:
+        print(f"eco_actor: could not start: {_reason(error)}", file=sys.stderr)
+    except (StoreError, Unavailable, SiteUnreadable) as error:
         print(f"eco_actor: {error}", file=sys.stderr)
     except BrokenPipeError:  # whoever read it has enough; the interpreter would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("eco_actor: interrupted", file=sys.stderr)
     return 1
+
+
+def _reason(failed: StartFailed) -> str:
+    """What kept it from starting: by itself where it says all, else with who it was."""
+    cause: BaseException = failed
+    while isinstance(cause, StartFailed) and cause.__cause__ is not None:
+        cause = cause.__cause__
+    # those of the system have a number
+    says_all = isinstance(cause, OSError) and cause.errno is None
+    return str(cause if says_all or isinstance(cause, SAYING_ALL) else failed)
 
 
 def _allow_open_files() -> None:
@@ -174,32 +185,12 @@ async def _serve_until_told(eco: Eco) -> int:
 def _scan(given: argparse.Namespace) -> int:
     logging.basicConfig(level="WARNING")
     eco = Eco(Config(durability=Durability.OFF, site=_site_file(given)))
-    return _run(lambda: _scan_all(eco, given.photos, given.lang, given.json))
 
+    async def scan_all() -> int:
+        async with eco:
+            return await scanned.tell(eco, given.photos, given.lang, given.json)
 
-async def _scan_all(eco: Eco, photos: Sequence[Path], lang: str, as_json: bool) -> int:
-    """Classify one after the other; 1 when one of them could not be."""
-    failed = False
-    async with eco:
-        for photo in photos:
-            try:
-                result = await eco.scan(photo.read_bytes(), lang=lang)
-            except (OSError, BadPicture, ScanFailed) as error:
-                print(f"{photo}: {error}", file=sys.stderr)
-                failed = True
-                continue
-            if as_json:
-                print(json.dumps({"photo": str(photo), **result}, ensure_ascii=False))
-            else:
-                print(_sentence(photo, result))
-    return int(failed)
-
-
-def _sentence(photo: Path, result: Mapping[str, Any]) -> str:
-    seen, said = result["classification"], result["answer"]["text"]
-    if seen["unsure"]:
-        return f"{photo}: ? {said}"
-    return f"{photo}: {seen['name']} ({seen['confidence']:.0%}): {said}"
+    return _run(scan_all)
 
 
 # ---- what is kept, and what works
@@ -216,7 +207,7 @@ def _site_file(given: argparse.Namespace) -> Path | None:
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    findings = examine(_config(given))
+    findings = examine(_config(given), misspelt(os.environ))
     print(report(findings, as_json=given.json))
     return int(any(each.failed for each in findings))
 
@@ -238,10 +229,10 @@ def _backup(given: argparse.Namespace) -> int:
 
 
 def _stopped(data_dir: Path) -> IO[str]:
-    """The lock of the directory. StoreError while a server has it, ConfigError."""
+    """The lock of the directory. StoreError while a server has it, Unavailable."""
     try:
         held: IO[str] = lock(data_dir)
-    except ConfigError as error:
+    except Unavailable as error:
         if isinstance(error.__cause__, BlockingIOError):
             raise StoreError(
                 f"data directory {data_dir} is in use: stop the server first"

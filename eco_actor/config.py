@@ -29,6 +29,13 @@ class ConfigError(ValueError):
     """A setting that cannot be; the text names it and says what would do."""
 
 
+class Unavailable(Exception):
+    """What a setting names cannot be had now; the text says why. A later start may find it.
+
+    The data directory is in use, or the system fails to give it, or to read the site file.
+    """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Settings of one server; `from_env` reads each from `ECO_` + its name in capitals, too."""
@@ -100,7 +107,7 @@ class Config:
 
 def misspelt(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Names in *environ* that are no setting but nearly are, and the settings that may be meant."""
-    known = {f"ECO_{each.name.upper()}" for each in fields(Config)}
+    known = {f"ECO_{each.name.upper()}" for each in fields(Config)} | {"ECO_CACHE_DIR", "ECO_URL"}
     near = {
         name: get_close_matches(name, known, 1, cutoff=0.85)
         for name in environ

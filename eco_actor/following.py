@@ -14,6 +14,9 @@ from eco_actor.config import ConfigError
 
 URL: Final = "http://127.0.0.1:8080"
 
+UNANSWERED_S: Final = 10.0
+"""Seconds after which it is given up when nothing has ever answered."""
+
 Say = Callable[[str], object]
 
 
@@ -100,6 +103,25 @@ def shown(text: str) -> str:
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
+class Patience:
+    """Ends *scope* after so many *seconds*, None: not, if till then every try was in vain because
+    nobody is there. A proxy that holds answers back is somebody."""
+
+    def __init__(self, scope: asyncio.Timeout, seconds: float | None) -> None:
+        self.unanswered = False
+        self._answered = False
+        self._scope = scope
+        now = asyncio.get_running_loop().time()
+        self._until = now + seconds if seconds is not None else None
+
+    def tell(self, state: State) -> None:
+        if not isinstance(state, Waiting) or state.code != "unreachable":
+            self._answered = True
+        self.unanswered = not self._answered
+        if not self._scope.expired():
+            self._scope.reschedule(self._until if self.unanswered else None)
+
+
 def _status(state: State, note: Say) -> None:
     if isinstance(state, Waiting):
         why = shown(f"{state.code}: {state.detail}" if state.detail else state.code)
@@ -116,15 +138,24 @@ async def follow(
     after: str | None = None,
     as_json: bool = False,
     seconds: float | None = None,
+    unanswered_s: float = UNANSWERED_S,
 ) -> int:
     """Tell *say* each step, and last the answer; *note* what went wrong. 0: the scan is completed;
-    1: it is not, or could not be followed, or it was not over within *seconds*."""
+    1: it is not, or could not be followed, or it was not over within *seconds*; or, without these,
+    nothing has ever answered within *unanswered_s*."""
     story = Story(as_json=as_json)
+    patience: Patience | None = None
+
+    def on_state(state: State) -> None:
+        if patience is not None:
+            patience.tell(state)
+        _status(state, note)
+
     try:
-        async with asyncio.timeout(seconds), client:
+        async with asyncio.timeout(seconds), client, asyncio.timeout(None) as scope:
+            patience = Patience(scope, unanswered_s if seconds is None else None)
             about: dict[str, Any] = {"transport": transport, "after": after}
-            states = client.follow(target, on_state=lambda state: _status(state, note), **about)
-            async with states as events:
+            async with client.follow(target, on_state=on_state, **about) as events:
                 async for told in events:
                     say(story.line(told))
             if story.status is None:  # its end lies before the cursor
@@ -135,7 +166,10 @@ async def follow(
         note(shown(str(error)))
         return 1
     except TimeoutError:
-        note(f"it was not over within {seconds} s")
+        if patience is not None and patience.unanswered:
+            note(f"nothing answers at {client.url}: --url names another server")
+        else:
+            note(f"it was not over within {seconds} s")
         return 1
     if story.answer is not None and not as_json:
         say(shown(story.answer))

@@ -9,6 +9,7 @@ from eco_actor.scan.categories import CATEGORIES
 from eco_actor.scan.events import channel
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import LANGUAGES, RuleBook
+from eco_actor.scan.task_id import is_task_id
 from eco_actor.scan.views import Stopped
 
 
@@ -36,6 +37,7 @@ class Inside(Parts):
         category: str | None = None,
         tags: Collection[str] = (),
         user_input: str | None = None,
+        revises: str | None = None,
     ) -> dict[str, Any]:
         """Scan one picture, or a thing of a category, and wait for the `result` object.
 
@@ -43,7 +45,12 @@ class Inside(Parts):
         its next start. Else as `submit`.
         """
         task_id = await self.submit(
-            picture, lang=lang, category=category, tags=tags, user_input=user_input
+            picture,
+            lang=lang,
+            category=category,
+            tags=tags,
+            user_input=user_input,
+            revises=revises,
         )
         state = await self.views.wait_answer(task_id, timeout=None)
         if state is None:
@@ -61,6 +68,7 @@ class Inside(Parts):
         category: str | None = None,
         tags: Collection[str] = (),
         user_input: str | None = None,
+        revises: str | None = None,
     ) -> str:
         """Start a scan; its task id, once that is as durable as promised.
 
@@ -70,7 +78,11 @@ class Inside(Parts):
         if picture is None and category is None:
             raise ValueError("a scan needs a picture, a category, or both")
         options = Options(
-            lang=lang, category=category, tags=tuple(sorted({*tags})), user_input=user_input
+            lang=lang,
+            category=category,
+            tags=tuple(sorted({*tags})),
+            user_input=user_input,
+            revises=revises,
         )
         _check(options, self.book)
         return await self.admission.submit(picture if category is None else None, options)
@@ -103,3 +115,5 @@ def _check(options: Options, book: RuleBook) -> None:
         for name in names:
             if name not in known:
                 raise ValueError(f"{option}: {name!r} is none of {', '.join(known)}")
+    if options.revises is not None and not is_task_id(options.revises):
+        raise ValueError(f"revises: {options.revises!r} is no task id")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from eco_actor.config import Config, ConfigError
+from eco_actor.config import Config, ConfigError, Unavailable
 from eco_actor.delivery.admission import Gate
 from eco_actor.delivery.cohort import Fanout
 from eco_actor.delivery.connection import Delivery
@@ -22,7 +22,7 @@ from eco_actor.scan.counts import Counts, Tally
 from eco_actor.scan.own_stages import arranged, checked_stages, order_of
 from eco_actor.scan.rules import RuleBook
 from eco_actor.scan.scan import Pipeline
-from eco_actor.scan.site import Site, SiteError
+from eco_actor.scan.site import Site, SiteError, SiteUnreadable
 from eco_actor.scan.stages import Stage, stages
 from eco_actor.scan.state import Steps
 from eco_actor.scan.views import Views
@@ -91,18 +91,21 @@ class Parts:
         self._begun = time.monotonic()
 
     def read(self) -> None:
-        """Read the rules. Blocks for some milliseconds, the first time. ConfigError."""
+        """Read the rules. Blocks for some milliseconds, the first time. ConfigError,
+        Unavailable."""
         if not hasattr(self, "book"):
             site = self.config.site
             try:
                 self.site = Site.load(site) if site is not None else Site.none()
             except SiteError as error:
                 raise ConfigError(str(error)) from error
+            except SiteUnreadable as error:
+                raise Unavailable(str(error)) from error
             self.book = self.site.book
 
     def load(self) -> None:
         """Read what is needed, and make the steps, the first time. Blocks. ModelUnavailable,
-        ConfigError."""
+        ConfigError, Unavailable."""
         self.read()
         if self.pools:
             return

@@ -11,7 +11,7 @@ PROBE_S: Final = 10.0
 """Seconds in which a thread that has nothing to do answers."""
 
 JOB_S: Final = 60.0
-"""Seconds that a job in a thread may take when no stage blocks."""
+"""Seconds that a job in a thread may take whatever stages there are: pictures are decoded there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,14 @@ class Progress:
     """Judges what it is shown, again and again; `deadlines` are of the stages that block, seconds.
 
     A worker is stuck when nothing came of it for its stage's deadline, though it has work. A thread
-    is stuck when one job takes longer than the longest of these: whoever waited for it has given
-    up. That all are busy is no fault; that one is free and takes nothing for PROBE_S is.
+    is stuck when one job takes longer than the longest of these, and than JOB_S: whoever waited for
+    it has given up. That all are busy is no fault; that one is free and takes nothing for PROBE_S
+    is.
     """
 
     def __init__(self, deadlines: Mapping[str, float]) -> None:
         self._deadlines = deadlines
-        self._longest = max(deadlines.values(), default=JOB_S)
+        self._longest = max([JOB_S, *deadlines.values()])
         self._workers: dict[str, _Since] = {}
         self._threads: _Since | None = None
 

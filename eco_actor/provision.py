@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from eco_actor import upkeep
-from eco_actor.config import Config, ConfigError
+from eco_actor.config import Config, ConfigError, Unavailable
 from eco_actor.eventlog import Durability, SqliteStore
 from eco_actor.runtime import Watchdog
 from eco_actor.scan.picture import BadPicture, Picture
@@ -37,7 +37,7 @@ class DataDirectory:
         self._released = False
 
     def take(self) -> None:
-        """Lock it, and finish a restore that was cut short. Blocks. ConfigError, StoreError.
+        """Lock it, and finish a restore that was cut short. Blocks. Unavailable, StoreError.
 
         Released while this is under way, in another thread, it is free once this returns.
         """
@@ -66,17 +66,20 @@ class DataDirectory:
 
 
 def lock(data_dir: Path) -> Any:
-    """Make *data_dir* and keep others out of it until the returned file is closed. ConfigError."""
+    """Make *data_dir* and keep others out of it until the returned file is closed. Unavailable."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         held = (data_dir / "lock").open("a+")
     except OSError as error:
-        raise ConfigError(f"data directory {data_dir}: {error.strerror}") from error
+        why = error.strerror
+        if data_dir.is_file():
+            why = "it is a file, not a directory"
+        raise Unavailable(f"data directory {data_dir}: {why}") from error
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         held.close()
-        raise ConfigError(
+        raise Unavailable(
             f"data directory {data_dir} is in use by another server: --data-dir picks another"
         ) from error
     return held

@@ -2,7 +2,8 @@
 
 It is told that it lives only while the loop comes round, which is when this actor has its turn, and
 the threads that look at pictures get on (see progress.py). Trouble of the storage is no reason to
-be killed: it is told, what can be read is served, and the trouble may end by itself.
+be killed: it is told, what can be read is served, and the trouble may end by itself. Only the one
+trouble that a restart ends, and nothing else, is: the manager is left to see to that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -127,7 +128,7 @@ class Service(Actor[Look | Answered]):
             return
         stuck = self._stuck(now)
         self._tell_status(now, *self._health(stuck))
-        if stuck is None:
+        if stuck is None and not self._from.log.needs_restart:
             self._beat(now)
 
     # ---- ready

@@ -1,7 +1,7 @@
 /** The answer: the bin as the hero, then how, the thing's condition, what not, why, and the reward. */
 
 import { button, el } from "./dom.js";
-import { known, t } from "./i18n.js";
+import { known, subject, t } from "./i18n.js";
 import { heading, percent } from "./panels.js";
 import { dyed, face, mark, shapeId } from "./shapes.js";
 
@@ -12,6 +12,7 @@ import { dyed, face, mark, shapeId } from "./shapes.js";
  *   `seen`: what the photo was taken for; `plain`: no links; `note`: what this answer is
  * @typedef {{id: string, name: string}} Tag
  * @typedef {{known: Tag[], on: string[], asking: boolean, told: string|null, toggle: (id: string) => void}} Conditions
+ * @typedef {{options: {option: import("./state.js").Category, mostly: boolean}[], pick: (option: {id: string, name: string}) => void}} Rather
  * @typedef {{again: () => void, other: () => void, relang: (() => void)|null, back: (() => void)|null}} Actions
  *   `relang` when the answer is in another language; `back` when it comes out of the history
  */
@@ -38,17 +39,23 @@ function elsewhere(rule, lang) {
     el("p", { lang: rule.where ? lang : null }, rule.where || t("answer.away.none")));
 }
 
+/** @param {any} result @returns {string} the answer's biggest words: never a bin that is not there */
+export function titleOf({ rule, classification, answer }) {
+  if (!rule) return classification.name ?? "";
+  if (rule.here !== false) return rule.bin;
+  return t("answer.title.away", { bin: answer.lang === "ko" ? subject(rule.bin) : rule.bin }, answer.lang);
+}
+
 /** @param {Shown} shown @returns {HTMLElement} */
 function hero({ result, seen }) {
   const { rule, classification, answer } = result;
   const shape = shapeId(rule?.bin_shape);
   const away = rule?.here === false;
-  const eyebrow = away ? "answer.eyebrow.away" : rule ? "answer.eyebrow" : "answer.eyebrow.none";
   const card = el("section", { class: `bin${rule ? "" : " none"}${away ? " away" : ""}`, "data-shape": shape },
     rule ? mark(shape) : null,
     el("div", { class: "bin-text" },
-      el("p", { class: "eyebrow" }, t(eyebrow)),
-      heading(rule ? rule.bin : classification.name ?? ""),
+      away ? null : el("p", { class: "eyebrow" }, t(rule ? "answer.eyebrow" : "answer.eyebrow.none")),
+      heading(titleOf(result)),
       rule && !away && shape !== "rounded" ? el("p", { class: "find" }, t("answer.mark", { shape: t(`shape.${shape}`) })) : null),
     elsewhere(rule, answer.lang),
     seenAs(seen, classification.name ?? "", answer.lang));
@@ -105,6 +112,15 @@ function conditionsOf({ known: tags, on, asking, told, toggle }) {
     el("div", { class: "chips" }, ...chips));
 }
 
+/** @param {Rather} rather @returns {HTMLElement|null} what it may be instead, one tap each */
+function ratherOf({ options, pick }) {
+  if (!options.length) return null;
+  const chips = options.map(({ option, mostly }) =>
+    dyed(el("button", { type: "button", class: mostly ? "chip kind mostly" : "chip kind", "data-category": option.id, "data-focus": `kind-${option.id}`, click: () => pick(option) },
+      mark(option.bin_shape, "choice-mark"), option.name), option.bin_color));
+  return el("section", { class: "rather", "aria-labelledby": "rather-title" }, el("h2", { id: "rather-title" }, t("rather.title")), el("div", { class: "chips" }, ...chips));
+}
+
 /** @param {any} reward @param {string} lang @returns {HTMLElement} */
 export function rewardCard(reward, lang) {
   const { points, character } = reward;
@@ -116,14 +132,15 @@ export function rewardCard(reward, lang) {
     typeof points === "number" ? el("p", { class: "points" }, t("reward.points", { n: points })) : null);
 }
 
-/** @param {Shown} shown @param {Conditions} conditions @param {Actions} actions @returns {HTMLElement[]} */
-export function answerPanel(shown, conditions, { again, other, relang, back }) {
+/** @param {Shown} shown @param {Conditions} conditions @param {Rather} rather @param {Actions} actions @returns {HTMLElement[]} */
+export function answerPanel(shown, conditions, rather, { again, other, relang, back }) {
   const { rule, answer } = shown.result;
   const { lang } = answer;
   const own = answer.backend !== "rule"; // a text composed from the rule says what stands below it anyway
   const parts = [
     own || !rule ? el("p", { class: "lead text", lang }, answer.text) : null,
     how(rule?.steps, lang),
+    ratherOf(rather),
     conditionsOf(conditions),
     nots(rule?.not_these, lang),
     rule && grounds(rule, lang, shown.plain),

@@ -25,7 +25,7 @@ function drawCamera() {
   const before = byId("drop").dataset.camera;
   byId("drop").dataset.camera = now;
   byId("turn").hidden = count < 2;
-  byId("open-word").textContent = t(now === "refused" || now === "failed" ? "start.reopen" : "start.open");
+  byId("open-word").textContent = t(now === "refused" ? "start.allowed" : now === "failed" ? "start.reopen" : "start.open");
   const aims = { starting: "camera.starting", live: "camera.aim", refused: "camera.refused", failed: "camera.failed" };
   byId("aim").textContent = aims[now] ? t(aims[now]) : "";
   if (before === now || !state.kiosk) return;
@@ -33,21 +33,27 @@ function drawCamera() {
   render();
 }
 
+let shooting = false;
+
+/** A second tap while the picture is taken is none. */
 async function shoot() {
-  const photo = await camera.shoot();
+  if (shooting) return;
+  shooting = true;
+  const photo = await camera.shoot().finally(() => (shooting = false));
   if (photo) return ask(photo);
   byId("aim").textContent = t("camera.dark");
 }
 
 /** Where the next photo comes from. */
 function focusStart() {
-  const first = ["shutter", "open-camera", "camera", "file", "by-hand"].map(byId).find((node) => node.getClientRects().length && !node.hidden);
+  const blocked = ["refused", "failed"].includes(camera.state);
+  const first = ["shutter", ...(blocked ? [] : ["open-camera"]), "camera", "file", "by-hand"].map(byId).find((node) => node.getClientRects().length && !node.hidden);
   first?.focus({ preventScroll: true });
 }
 
 /* The place and its languages */
 
-const MANY = 8; // bins: more are shown without their names
+const MANY = 8; // bins: more are not shown, signs without names say nothing
 
 /** @type {Map<string, Awaited<ReturnType<typeof site>>>} */
 const sites = new Map();
@@ -61,8 +67,8 @@ function drawSite() {
   byId("notice").hidden = !texts.notice;
   byId("notice").textContent = texts.notice ?? "";
   const here = bins.filter((bin) => bin.here);
-  byId("bins").hidden = here.length === 0;
-  byId("bins").replaceChildren(...here.map((bin) => dyed(el("li", { title: bin.name }, mark(bin.shape, "choice-mark"), el("span", { class: here.length > MANY ? "quiet" : "" }, bin.name)), bin.color)));
+  byId("bins").hidden = here.length === 0 || here.length > MANY;
+  byId("bins").replaceChildren(...here.map((bin) => dyed(el("li", { title: bin.name }, mark(bin.shape, "choice-mark"), el("span", {}, bin.name)), bin.color)));
 }
 
 async function askSite() {
@@ -115,11 +121,21 @@ function reached(now) {
   if (state.phase === "error" && state.problem?.code === "network") retry();
 }
 
+let outdated = false; // the server has another version of the page
+
+/** A station is never closed: it goes over to the new version when nobody is in the middle of something. */
+function renew() {
+  if (outdated && state.kiosk && state.phase === "start") location.reload();
+}
+
 window.addEventListener("eco:offline", () => reached(false));
 window.addEventListener("eco:online", () => reached(true));
 window.addEventListener("offline", () => state.phase === "error" && render());
 window.addEventListener("online", () => state.phase === "error" && state.problem?.code === "network" && retry());
-window.addEventListener("eco:updated", () => state.kiosk && state.phase === "start" && location.reload());
+window.addEventListener("eco:updated", () => {
+  outdated = true;
+  renew();
+});
 window.addEventListener("eco:installed", () => (byId("install").hidden = true));
 window.addEventListener("eco:installable", (event) => {
   if (state.kiosk) return;
@@ -142,6 +158,7 @@ function moved(phase) {
   camera.want(phase === "start");
   idle?.stir();
   if (phase !== "start") return void (returning || deepen());
+  renew();
   focusStart();
   if (!isDeep() || returning) return;
   returning = true;

@@ -15,7 +15,7 @@ function choice(option, pick) {
     marked,
     el("span", { class: "choice-text" },
       el("span", { class: "choice-name" }, option.name),
-      option.bin ? el("span", { class: "choice-side" }, t("choose.goes", { bin: option.bin })) : null));
+      option.bin ? el("span", { class: "choice-side" }, option.here === false ? t("choose.away") : t("choose.goes", { bin: option.bin })) : null));
   return dyed(node, option.bin_color);
 }
 

@@ -1,5 +1,6 @@
 /** Asking again about the same thing: in another condition, or in another language. The answer changes in place. */
 
+import { titleOf } from "./answer.js";
 import { byId } from "./dom.js";
 import { accepted, gain, keepForReload, note, render } from "./flow.js";
 import { lang, t } from "./i18n.js";
@@ -25,7 +26,7 @@ function wait(seconds, signal) {
 
 /** @param {any} before @param {any} after results @returns {string} what is different */
 function difference(before, after) {
-  const bin = after.rule?.bin ?? "";
+  const bin = titleOf(after);
   if (before.rule?.bin_id !== after.rule?.bin_id) return t("change.bin", { bin });
   return t(String(before.rule?.steps) === String(after.rule?.steps) ? "change.same" : "change.steps", { bin });
 }
@@ -40,7 +41,7 @@ async function askAgain(tags, compared) {
   if (!category) return;
   state.running.abort();
   const running = new AbortController();
-  const ask = { category, name, tags, lang: lang(), key: newKey() };
+  const ask = { category, name, tags, lang: lang(), key: newKey(), revises: before.task_id };
   Object.assign(state, { running, asking: tags, told: t("tags.asking"), changed: false });
   render();
   /** @param {import("./scan.js").StepEvent} event */
@@ -50,7 +51,7 @@ async function askAgain(tags, compared) {
       const changed = before.rule?.bin_id !== event.result.rule?.bin_id;
       Object.assign(state, { ask, result: event.result, asking: null, told, changed });
       render();
-      say(told ?? event.result.answer.text);
+      say(told ?? (event.result.rule?.here === false ? titleOf(event.result) : event.result.answer.text));
       if (changed) byId("panel").querySelector(".bin")?.scrollIntoView({ block: "nearest" });
       note();
     } else if (event.step === "reward" && event.reward && !state.reward) {

@@ -7,7 +7,7 @@ import { forgetHistory, forgetScan, keepScan, keptScan, record } from "./memory.
 import { dataUrl, prepare, release, revived, thumbnail, Unusable } from "./photo.js";
 import { cancel, follow, newKey, Problem, start } from "./scan.js";
 import { afresh, state } from "./state.js";
-import { rewardCard } from "./answer.js";
+import { rewardCard, titleOf } from "./answer.js";
 import { draw, drawLink, nowText, say, steps } from "./view.js";
 
 /** @typedef {import("./state.js").Ask} Ask */
@@ -57,7 +57,7 @@ export async function note() {
   const { category, name } = result.classification;
   const again = { category: ask.category ?? category, name, tags: ask.tags ?? [], lang: result.answer.lang, key: newKey() };
   if (state.visit !== visit || state.result !== result) return; // another answer has taken its place
-  record({ id: visit, at: Date.now(), name: name ?? "", bin: rule?.bin ?? "", color: rule?.bin_color ?? null, shape: rule?.bin_shape ?? null,
+  record({ id: visit, at: Date.now(), name: name ?? "", bin: rule ? titleOf(result) : "", color: rule?.bin_color ?? null, shape: rule?.bin_shape ?? null,
     points: reward?.points ?? null, thumb, ask: again, result: { ...result, seen }, reward });
   byId("to-history").hidden = false;
 }
@@ -69,6 +69,7 @@ function onEvent(event) {
     const unsure = event.result.classification.unsure;
     Object.assign(state, { result: event.result, seen: state.seen ?? event.result.classification, all: false });
     go(unsure ? "choose" : "answer");
+    if (event.result.rule?.here === false) say(titleOf(event.result));
     learn().catch(() => {});
     note();
   } else if (event.step === "reward" && event.reward && state.phase === "answer") {
@@ -111,7 +112,7 @@ function leave() {
 }
 
 /**
- * Start a scan. An "unsure" that the server does not know any more does not keep the choice from its answer.
+ * Start a scan. An earlier scan that the server does not know any more does not keep this one from its answer.
  * @param {Ask} ask @param {AbortSignal} signal @param {typeof pause} wait
  * @returns {Promise<Task>} @throws {Problem}
  */
@@ -119,8 +120,8 @@ export async function accepted(ask, signal, wait) {
   try {
     return await start(ask, signal, wait);
   } catch (problem) {
-    if (!ask.after || !(problem instanceof Problem) || problem.status !== 422) throw problem;
-    return start({ ...ask, after: undefined, key: newKey() }, signal, wait);
+    if (!(ask.after || ask.revises) || !(problem instanceof Problem) || problem.status !== 422) throw problem;
+    return start({ ...ask, after: undefined, revises: undefined, key: newKey() }, signal, wait);
   }
 }
 
@@ -196,25 +197,45 @@ async function chooseFromAll() {
 
 /** @param {{id: string, name: string}} option what it is, says the user */
 function pick({ id, name }) {
-  const unsure = state.result?.classification.unsure ? state.result.task_id : undefined;
+  const { task_id, classification } = state.result ?? {};
+  const before = classification?.unsure ? { after: task_id } : { revises: task_id };
   state.visit ||= newKey();
-  run({ category: id, name, lang: lang(), key: newKey(), ...(unsure ? { after: unsure } : {}) });
+  run({ category: id, name, lang: lang(), key: newKey(), ...(task_id ? before : {}) });
 }
 
-/** @param {import("./photo.js").Photo} photo */
+/** Scan the photo that is shown. */
+function send() {
+  const { photo } = state;
+  run({ blob: photo?.blob ?? undefined, type: photo?.type, lang: lang(), key: newKey() });
+}
+
+/** @param {import("./photo.js").Photo} photo one without anything in it is sent only when somebody says so */
 export function ask(photo) {
   leave();
   release(state.photo);
-  Object.assign(state, { photo, visit: newKey() });
-  run({ blob: photo.blob ?? undefined, type: photo.type, lang: lang(), key: newKey() });
+  forgetScan();
+  Object.assign(state, { ...afresh(), running: new AbortController(), photo, visit: newKey() });
+  if (photo.flat) go("flat");
+  else send();
 }
 
 /** @param {File|null} file what somebody chose, dropped or pasted */
 export async function take(file) {
-  if (!file) return;
+  if (!file || state.reading) return;
+  const running = new AbortController();
+  leave();
+  release(state.photo);
+  forgetScan();
+  Object.assign(state, { ...afresh(), running, photo: null, visit: "", reading: true });
+  steps.reset();
+  go("waiting");
+  say(t("photo.reading"));
   try {
-    ask(await prepare(file));
+    const photo = await prepare(file);
+    if (running.signal.aborted) return release(photo);
+    ask(photo);
   } catch (problem) {
+    if (running.signal.aborted) return;
     if (!(problem instanceof Unusable)) throw problem;
     restart();
     state.note = problem.reason;
@@ -258,6 +279,6 @@ const clear = () => (forgetHistory(), render(), say(t("history.cleared")), byId(
 
 /** @type {import("./view.js").Acts} */
 export const acts = {
-  again: restart, other: chooseFromAll, retry, pick, more: chooseFromAll, open, clear, history: showHistory,
+  again: restart, other: chooseFromAll, retry, pick, more: chooseFromAll, open, clear, send, history: showHistory,
   toggle: () => {}, relang: () => {}, // conditions.js
 };

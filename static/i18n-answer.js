@@ -2,7 +2,7 @@
 
 /** @type {Record<string, [ko: string, en: string]>} */
 export const ANSWER = {
-  "answer.eyebrow": ["여기로 배출해 주세요", "It goes to"],
+  "answer.eyebrow": ["여기에 버려 주세요", "It goes to"],
   "answer.eyebrow.none": ["이렇게 보여요", "This looks like"],
   "answer.mark": ["{shape} 표시를 찾으세요", "Look for the {shape} sign"],
   "answer.seen": ["사진에서 본 것", "In the photo"],
@@ -53,11 +53,12 @@ export const ANSWER = {
   "shape.sofa": ["소파", "sofa"],
   "shape.bricks": ["벽돌", "bricks"],
   "shape.rounded": ["둥근 네모", "rounded square"],
-  "answer.eyebrow.away": ["여기에는 이 통이 없어요", "There is no bin for this here"],
+  "answer.title.away": ["여기에는 {bin} 없어요", "No {bin} here"],
   "answer.where": ["가져갈 곳", "Where to take it"],
   "answer.away.none": ["관리하시는 분께 물어봐 주세요.", "Please ask whoever looks after this place."],
-  "answer.reopened": ["{when}의 답이에요", "Answer of {when}"],
-  "tags.title": ["혹시 이런가요?", "Is one of these true?"],
+  "answer.reopened": ["{when}에 받은 답이에요", "Answer of {when}"],
+  "tags.title": ["혹시 이런 상태인가요?", "Is one of these true?"],
+  "rather.title": ["혹시 이것인가요?", "Is it rather…"],
   "tags.hint": ["누르면 답이 바뀔 수 있어요.", "Tap what applies: the answer may change."],
   "tags.asking": ["답을 다시 찾고 있어요…", "Looking it up again…"],
   "tags.busy": ["지금은 붐벼요. {n}초 뒤에 다시 물어볼게요.", "It is busy. Asking again in {n} s."],
@@ -71,6 +72,7 @@ export const ANSWER = {
   "choose.found": ["{n}개", "{n} found"],
   "choose.nothing": ["맞는 것이 없어요.", "Nothing of that name."],
   "choose.goes": ["→ {bin}", "→ {bin}"],
+  "choose.away": ["여기에는 통이 없어요", "no bin here"],
   "group.recycle": ["재활용", "Recycling"],
   "group.special": ["따로 모으는 것", "Collected apart"],
   "group.rest": ["음식물·쓰레기", "Food and waste"],

@@ -16,14 +16,21 @@ let current = "ko";
 /** @returns {Lang} */
 export const lang = () => current;
 
+/** @param {string} word @returns {string} a Korean word as a subject: 이 behind a consonant, 가 behind a vowel */
+export function subject(word) {
+  const last = (word.codePointAt(word.length - 1) ?? 0) - 0xac00;
+  return `${word}${last >= 0 && last < 11172 && last % 28 === 0 ? "가" : "이"}`;
+}
+
 /**
  * @param {string} key
  * @param {Record<string, string|number>} [values] what fills {names} in the text
+ * @param {string} [into] the language, the page's unless told
  * @returns {string}
  */
-export function t(key, values = {}) {
+export function t(key, values = {}, into = current) {
   const pair = TEXTS[key];
-  const text = pair ? pair[current === "ko" ? 0 : 1] : key;
+  const text = pair ? pair[into === "ko" ? 0 : 1] : key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 

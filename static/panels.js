@@ -1,7 +1,7 @@
 /** What stands beside the photo: waiting, busy, an error. Choosing and the answer have their own files. */
 
 import { button, el } from "./dom.js";
-import { t } from "./i18n.js";
+import { lang, t } from "./i18n.js";
 import { mark } from "./shapes.js";
 
 /** @typedef {import("./scan.js").Problem} Problem */
@@ -26,8 +26,18 @@ export function busyPanel(seconds, now) {
   ];
 }
 
+/** @param {"dark"|"bright"|"plain"} why @param {() => void} again @param {() => void} send @returns {HTMLElement[]} a photo without anything in it */
+export function flatPanel(why, again, send) {
+  return [
+    el("div", { class: "card calm error", role: "group" },
+      heading(t("flat.title")),
+      el("p", { class: "lead" }, t(`flat.${why}`)),
+      el("div", { class: "buttons" }, button("primary", t("flat.again"), again), button("", t("flat.send"), send))),
+  ];
+}
+
 /** Never 100: it is a guess. @param {number} share @returns {string} */
-export const percent = (share) => `${Math.round(Math.min(0.99, Math.max(0, share)) * 100)} %`;
+export const percent = (share) => `${Math.round(Math.min(0.99, Math.max(0, share)) * 100)}${lang() === "ko" ? "" : " "}%`;
 
 /** @param {Problem} problem @param {boolean} kept whether there is a photo @returns {{title: string, text: string, photo: boolean}} `photo`: another photo is what helps */
 function explain({ status, code, detail }, kept) {

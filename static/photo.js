@@ -3,10 +3,14 @@
 const LONGEST = 1024;
 const THUMB = 96;
 const QUALITY = 0.85;
+const SPREAD = 4; // of 255: a picture whose brightness varies less shows nothing
+const LOOKED_AT = 64; // pixels: a small picture has no noise
 const SENDABLE = new Set(["image/jpeg", "image/png", "image/webp"]);
 
+/** @typedef {"dark"|"bright"|"plain"|null} Flat why nothing can be seen; null: something can */
+
 /**
- * @typedef {{blob: Blob|null, type: string, url: string, data?: Promise<string|null>, thumb?: Promise<string|null>}} Photo
+ * @typedef {{blob: Blob|null, type: string, url: string, flat?: Flat, data?: Promise<string|null>, thumb?: Promise<string|null>}} Photo
  *   `blob`: null when only a small picture was kept; `url` shows the picture, free it with `release`; `data`, `thumb`: as data URLs, once asked for
  */
 
@@ -55,14 +59,30 @@ function drawn(source, part, longest) {
   return canvas;
 }
 
-/** @param {HTMLCanvasElement|null} canvas @returns {Promise<Blob|null>} */
-const jpegOf = (canvas) => new Promise((done) => (canvas ? canvas.toBlob(done, "image/jpeg", QUALITY) : done(null)));
+/** @param {HTMLCanvasElement} canvas @returns {Promise<Blob|null>} */
+const jpegOf = (canvas) => new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
 
 /** @param {HTMLImageElement} image */
 const whole = (image) => ({ x: 0, y: 0, width: image.naturalWidth, height: image.naturalHeight });
 
-/** @param {Blob} blob @param {string} type @returns {Photo} */
-const photoOf = (blob, type) => ({ blob, type, url: URL.createObjectURL(blob) });
+/** @param {HTMLCanvasElement} canvas @returns {Flat} */
+function flatness(canvas) {
+  const small = drawn(canvas, { x: 0, y: 0, width: canvas.width, height: canvas.height }, LOOKED_AT);
+  const pixels = small?.getContext("2d")?.getImageData(0, 0, small.width, small.height).data;
+  if (!pixels) return null;
+  let [sum, squares] = [0, 0];
+  for (let at = 0; at < pixels.length; at += 4) {
+    const light = 0.2126 * pixels[at] + 0.7152 * pixels[at + 1] + 0.0722 * pixels[at + 2];
+    sum += light;
+    squares += light * light;
+  }
+  const mean = sum / (pixels.length / 4);
+  if (squares / (pixels.length / 4) - mean * mean > SPREAD * SPREAD) return null;
+  return mean < 80 ? "dark" : mean > 200 ? "bright" : "plain";
+}
+
+/** @param {Blob} blob @param {string} type @param {Flat} [flat] @returns {Photo} */
+const photoOf = (blob, type, flat = null) => ({ blob, type, flat, url: URL.createObjectURL(blob) });
 
 /**
  * @param {File} file
@@ -74,8 +94,9 @@ export async function prepare(file) {
   const original = URL.createObjectURL(file);
   try {
     const image = await decoded(original);
-    const small = image && (await jpegOf(drawn(image, whole(image), LONGEST)));
-    if (small) return photoOf(small, "image/jpeg");
+    const canvas = image && drawn(image, whole(image), LONGEST);
+    const small = canvas && (await jpegOf(canvas));
+    if (small) return photoOf(small, "image/jpeg", flatness(canvas));
   } finally {
     URL.revokeObjectURL(original);
   }
@@ -96,8 +117,9 @@ export async function shot(video) {
   const part = { width: Math.min(width, clientWidth / scale || width), height: Math.min(height, clientHeight / scale || height), x: 0, y: 0 };
   part.x = (width - part.width) / 2;
   part.y = (height - part.height) / 2;
-  const blob = await jpegOf(drawn(video, part, LONGEST));
-  return blob && photoOf(blob, "image/jpeg");
+  const canvas = drawn(video, part, LONGEST);
+  const blob = canvas && (await jpegOf(canvas));
+  return blob && photoOf(blob, "image/jpeg", flatness(canvas));
 }
 
 /** @param {string} url @returns {Promise<string|null>} a small square of it as data URL */

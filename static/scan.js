@@ -11,8 +11,8 @@ const PROBE_MS = 8_000;
 const POSTS = 6; // attempts before a busy server becomes an error
 
 /**
- * @typedef {{blob?: Blob, type?: string, category?: string, name?: string, tags?: string[], after?: string, lang: string, key: string}} Ask
- *   a photo or a category; `after`: the scan whose "unsure" the category answers; `key` makes repeating it safe
+ * @typedef {{blob?: Blob, type?: string, category?: string, name?: string, tags?: string[], after?: string, revises?: string, lang: string, key: string}} Ask
+ *   a photo or a category; `after`: the scan whose "unsure" the category answers; `revises`: the scan that this one asks again; `key` makes repeating it safe
  * @typedef {{task_id: string, stream: URL, result: URL}} Task
  * @typedef {{step: string, status: string, progress: number, seq?: number, bin?: string|null, result?: any, reward?: any, error?: any}} StepEvent
  * @typedef {"live"|"reconnecting"|"polling"} Link
@@ -88,8 +88,8 @@ async function request(path, init) {
 /** @param {Ask} ask @param {AbortSignal} signal @returns {Promise<Task>} */
 async function submit(ask, signal) {
   const headers = { "Idempotency-Key": ask.key };
-  const { blob, type, category, tags, after, lang } = ask;
-  const said = { category, lang, ...(tags?.length ? { tags } : {}), ...(after ? { after_scan: after } : {}) };
+  const { blob, type, category, tags, after, revises, lang } = ask;
+  const said = { category, lang, ...(tags?.length ? { tags } : {}), ...(after ? { after_scan: after } : revises ? { revises } : {}) };
   const response = blob
     ? await request(`scan/classify?lang=${lang}`, { method: "POST", body: blob, headers: { ...headers, "Content-Type": type ?? blob.type }, signal })
     : await request("scan/classify", { method: "POST", body: JSON.stringify(said), headers: { ...headers, "Content-Type": "application/json" }, signal });

@@ -5,7 +5,7 @@
  * @typedef {import("./scan.js").Task} Task
  * @typedef {import("./scan.js").Problem} Problem
  * @typedef {import("./photo.js").Photo} Photo
- * @typedef {"start"|"history"|"waiting"|"busy"|"choose"|"answer"|"error"} Phase
+ * @typedef {"start"|"history"|"waiting"|"busy"|"flat"|"choose"|"answer"|"error"} Phase
  * @typedef {{id: string, name: string, bin: string, bin_color?: string, bin_shape?: string, here?: boolean, tags?: string[]}} Category
  * @typedef {{categories: Category[], tags: {id: string, name: string}[]}} Catalog
  * @typedef {{id: string, at: number, name: string, bin: string, color: string|null, shape: string|null, points: number|null,
@@ -28,6 +28,7 @@ export const state = {
   /** @type {string|null} what came of that, or went wrong with it */ told: null,
   /** Such a question led to another bin. */ changed: false,
   /** @type {Entry|null} the answer is one of the history's */ past: null,
+  /** A chosen photo is being read. */ reading: false,
   /** @type {import("./scan.js").Link} */ link: "live",
   /** @type {string|null} */ note: null,
   busyFor: 0,
@@ -38,6 +39,6 @@ export const state = {
 
 /** What a new question starts with; the photo and the visit stay. */
 export const afresh = () => ({
-  ask: null, task: null, result: null, seen: null, reward: null, problem: null, all: false, asking: null, told: null, changed: false, past: null, note: null,
+  ask: null, task: null, result: null, seen: null, reward: null, problem: null, all: false, asking: null, told: null, changed: false, past: null, note: null, reading: false,
   link: /** @type {const} */ ("live"),
 });

@@ -2,10 +2,11 @@
 
 import { answerPanel } from "./answer.js";
 import { choosePanel, everything } from "./choosing.js";
-import { byId } from "./dom.js";
+import { byId, el } from "./dom.js";
 import { lang, t } from "./i18n.js";
+import { byLikelihood, rather } from "./likely.js";
 import { history } from "./memory.js";
-import { busyPanel, errorPanel, waitingPanel } from "./panels.js";
+import { busyPanel, errorPanel, flatPanel, waitingPanel } from "./panels.js";
 import { historyPanel, when } from "./past.js";
 import { state } from "./state.js";
 import { Steps } from "./steps.js";
@@ -13,7 +14,7 @@ import { Steps } from "./steps.js";
 /**
  * @typedef {{again: () => void, other: () => void, retry: () => void, pick: (option: {id: string, name: string}) => void,
  *   more: () => void, toggle: (tag: string) => void, relang: () => void, open: (entry: import("./state.js").Entry) => void,
- *   clear: () => void, history: () => void}} Acts
+ *   clear: () => void, history: () => void, send: () => void}} Acts
  */
 
 export const steps = new Steps(byId("steps"), byId("bar"), byId("fill"));
@@ -63,17 +64,19 @@ function choose(acts) {
 function tags() {
   const { catalog, result } = state;
   const entry = catalog?.categories.find(({ id }) => id === result.classification.category);
-  return (catalog?.tags ?? []).filter(({ id }) => entry?.tags?.includes(id));
+  return byLikelihood((catalog?.tags ?? []).filter(({ id }) => entry?.tags?.includes(id)));
 }
 
 /** @param {Acts} acts @returns {HTMLElement[]} */
 function answer(acts) {
-  const { result, seen, reward, ask, asking, told, past } = state;
+  const { result, seen, reward, ask, asking, told, past, catalog } = state;
+  const byPhoto = !past && (seen ?? result.classification).backend !== "user";
   const note = past ? t("answer.reopened", { when: when(past.at) }) : null;
   const other = result.answer.lang !== lang() && !asking;
   return answerPanel(
     { result, seen: seen ?? result.classification, reward, plain: state.kiosk, note },
     { known: tags(), on: asking ?? ask?.tags ?? [], asking: asking !== null, told, toggle: acts.toggle },
+    { options: byPhoto ? rather(result.classification.category, catalog?.categories ?? []) : [], pick: acts.pick },
     { again: acts.again, other: acts.other, relang: other ? acts.relang : null, back: past ? acts.history : null },
   );
 }
@@ -86,6 +89,8 @@ function panel(acts) {
   if (phase === "choose") return choose(acts);
   if (phase === "history") return historyPanel(history(), { open: acts.open, clear: acts.clear, again: acts.again });
   if (phase === "error" && problem) return errorPanel(problem, acts.retry, acts.again, { word: wayBack(), kept: state.photo !== null });
+  if (phase === "flat") return flatPanel(state.photo?.flat ?? "plain", acts.again, acts.send);
+  if (state.reading) return waitingPanel(t("photo.reading"), t("photo.reading.text"));
   if (phase === "busy") return busyPanel(state.busyFor, () => state.hurry());
   return waitingPanel(t(ask?.category ? "scan.title.own" : "scan.title"), nowText());
 }
@@ -100,11 +105,13 @@ function drawPhoto() {
 
 /** A station without a camera: the things themselves are the start. @param {Acts} acts */
 function drawHands(acts) {
-  const cameraless = !["live", "starting", "ready"].includes(byId("drop").dataset.camera ?? "");
+  const camera = byId("drop").dataset.camera ?? "";
+  const cameraless = !["live", "starting", "ready"].includes(camera);
+  const off = ["refused", "failed"].includes(camera) ? el("p", { class: "off" }, t("kiosk.off")) : "";
   const shown = state.kiosk && cameraless && state.phase === "start" && state.catalog !== null;
   document.body.classList.toggle("by-hand", shown);
   byId("hands").hidden = !shown;
-  byId("hands").replaceChildren(...(shown ? everything(state.catalog?.categories ?? [], acts.pick, false) : []));
+  byId("hands").replaceChildren(...(shown ? [off, ...everything(state.catalog?.categories ?? [], acts.pick, false)] : []));
 }
 
 /** @param {Acts} acts */
@@ -112,6 +119,7 @@ export function draw(acts) {
   const { phase, note } = state;
   const moved = document.body.dataset.phase !== phase;
   const focused = document.activeElement?.getAttribute("data-focus");
+  const atTitle = document.activeElement?.matches("#panel h1");
   document.body.dataset.phase = phase;
   document.body.dataset.past = String(state.past !== null);
   document.body.dataset.asked = String(state.task !== null);
@@ -130,6 +138,6 @@ export function draw(acts) {
   byId("panel").classList.toggle("still", !moved);
   byId("panel").querySelector(".bin")?.classList.toggle("changed", state.changed);
   if (moved) scrollTo(0, 0);
-  if (moved && phase !== "start") byId("panel").querySelector("h1")?.focus({ preventScroll: true });
+  if ((moved || atTitle) && phase !== "start") byId("panel").querySelector("h1")?.focus({ preventScroll: true });
   else if (focused) /** @type {HTMLElement|null} */ (byId("panel").querySelector(`[data-focus="${focused}"]`))?.focus({ preventScroll: true });
 }

@@ -19,6 +19,7 @@ MATERIALS = ("cardboard", "glass", "metal", "paper", "plastic")
 MAY_BLOCK = (  # at the start, when there is nobody to hold up
     ("eco_actor/web/pages.py", "__init__"),
     ("eco_actor/web/pages.py", "static_dir"),
+    ("eco_actor/web/observer.py", "__init__"),
 )
 
 

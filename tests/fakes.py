@@ -44,6 +44,7 @@ class FakeStore:
         self.reads_fail = False
         self.closed = False
         self.trouble: str | None = None
+        self.needs_restart = False
         self.answers: Callable[[str, Sequence[Any]], list[tuple[Any, ...]]] = lambda sql, given: []
         self._waiting: deque[_Waiting] = deque()
         self._offers: deque[tuple[list[Event], StoreError | None, Appended | None]] = deque()

@@ -11,6 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.scan.site_files import UNREADABLE
 from tests.web.pictures import drawn, encoded
 from tests.web.serving import ROOT, Server, environment
 
@@ -53,7 +54,8 @@ def status_of(url: str) -> int:
         (
             ["serve", "--help"],
             ["--host", "--port", "--data-dir", "--durability", "--vision", "--log-level",
-             "--insecure", "--allowed-host", "--origin", "ECO_", "ECO_OPERATOR_TOKEN"],
+             "--insecure", "--allowed-host", "--origin", "ECO_", "ECO_OPERATOR_TOKEN",
+             "ECO_CACHE_DIR"],
         ),
         (["scan", "--help"], ["PHOTO", "--lang", "--json"]),
         (["doctor", "--help"], ["--port", "--data-dir", "--durability", "--json", "ECO_"]),
@@ -111,21 +113,25 @@ def test_an_address_that_others_reach_can_be_meant(server: Callable[..., Server]
 
 
 def test_a_data_directory_belongs_to_one_server(server: Callable[..., Server]) -> None:
-    """A second one on it is refused; after the end of the first, even by kill, it is free."""
+    """A second one is refused, for now; after the end of the first, even by kill, it is free."""
     first = server()
-    command: list[str | Path] = [
-        "serve",
-        "--port",
-        "0",
-        "--data-dir",
-        first.data_dir,
-        "--vision",
-        "off",
-    ]
-    check_refused(run(*command), 2, str(first.data_dir), "in use")
+    command = ("serve", "--port", "0", "--data-dir", first.data_dir, "--vision", "off")
+    check_refused(run(*command), 1, str(first.data_dir), "in use")
     assert status_of(f"{first.url}/healthz") == 200
     first.kill()
     server(data_dir=first.data_dir).stop()
+
+
+def test_what_the_system_fails_to_give_may_be_there_later(tmp_path: Path) -> None:
+    """Exit 1, after which the service manager tries again: a token, a site file that is there."""
+    words = ("--data-dir", tmp_path)
+    counts = run("counts", *words, "--site", UNREADABLE)
+    serve = run("serve", "--port", "0", "--vision", "off", *words, "--site", UNREADABLE)
+    for done in (counts, serve):
+        check_refused(done, 1, str(UNREADABLE), "Input/output error")
+    (tmp_path / "operator-token").mkdir()
+    done = run("serve", "--port", "0", "--vision", "off", *words)
+    check_refused(done, 1, str(tmp_path / "operator-token"))
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
@@ -134,6 +140,8 @@ def test_a_port_that_is_taken_is_said_in_one_line(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         done = run("serve", "--port", port, "--data-dir", tmp_path / "data", "--vision", "off")
     check_refused(done, 1, port, "taken", "--port")
+    reason = f"port {port} is taken: --port picks another, 0 a free one"
+    assert f"eco_actor: could not start: {reason}" in done.stderr.splitlines()
 
 
 @pytest.mark.parametrize(
@@ -153,12 +161,21 @@ def test_a_setting_that_cannot_be_is_named(tmp_path: Path, words: list[str], nam
 
 
 @pytest.mark.parametrize("where", ["taken", "taken/data", "/proc/eco"])
-def test_a_data_directory_that_cannot_be_is_named(tmp_path: Path, where: str) -> None:
-    """Exit 2 and one line, where something else is in the way or nothing can be made."""
+def test_a_data_directory_that_cannot_be_had_is_named(tmp_path: Path, where: str) -> None:
+    """Exit 1 and one line, where something else is in the way or nothing can be made."""
     (tmp_path / "taken").write_text("here")
     where = str(tmp_path / where)
     done = run("serve", "--port", "0", "--data-dir", where, "--vision", "off")
-    check_refused(done, 2, str(where))
+    check_refused(done, 1, str(where))
+
+
+def test_a_file_is_no_data_directory(tmp_path: Path) -> None:
+    """Which is said so, and not in the words of the system."""
+    (tmp_path / "file").touch()
+    serve = ("serve", "--port", "0", "--vision", "off")
+    for command in (serve, ("restore", str(tmp_path / "file"))):
+        done = run(*command, "--data-dir", tmp_path / "file")
+        check_refused(done, 1, f"data directory {tmp_path / 'file'}: it is a file, not a directory")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -179,6 +196,7 @@ def test_a_spoilt_database_is_said_in_one_line(tmp_path: Path, content: bytes) -
         return
     done = run("serve", "--port", "0", "--data-dir", tmp_path, "--vision", "off")
     check_refused(done, 1, "eco.db")
+    assert "StoreError" not in done.stderr.splitlines()[-1]
     assert (tmp_path / "eco.db").read_bytes() == content
 
 
@@ -258,6 +276,8 @@ def test_scan_names_what_it_cannot_read_and_answers_the_rest(tmp_path: Path) -> 
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == wrong
+    lines = done.stderr.splitlines()
+    assert (lines[0], lines[-1]) == ("missing.jpg: no such file", ".: it is a directory")
     assert done.stdout.startswith("good.jpg: ")
 
 

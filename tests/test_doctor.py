@@ -43,6 +43,16 @@ def test_doctor_finds_nothing_where_a_server_could_start(tmp_path: Path) -> None
     assert [*tmp_path.iterdir()] == []
 
 
+def test_doctor_names_what_is_nearly_a_setting(tmp_path: Path) -> None:
+    """As serve does in its log: it changes nothing."""
+    words = ("--data-dir", tmp_path / "data", "--durability", "off", "--port", "0")
+    found = findings(*words, ECO_DATADIR="x")["settings"]
+    assert found["level"] == "warn"
+    assert "ECO_DATADIR" in found["detail"]
+    assert "ECO_DATA_DIR" in found["advice"]
+    assert findings(*words, ECO_CACHE_DIR=str(tmp_path))["settings"]["level"] == "ok"
+
+
 def test_doctor_leaves_a_running_server_alone(server: Start) -> None:
     """It finds it, asks it how it is, and changes no file."""
     running = server()

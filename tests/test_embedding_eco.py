@@ -21,10 +21,13 @@ from eco_actor import (
     Stage,
     Stopped,
     StoreError,
+    Unavailable,
     UnknownScan,
     parts,
 )
+from eco_actor.scan.tables import ALL_COUNTS
 from tests.embedded import Says, blind, free, memory, traces
+from tests.scan.site_files import UNREADABLE
 from tests.web.handed_over import until
 from tests.web.held import GLASS, PICTURE, Held
 
@@ -56,6 +59,17 @@ async def test_a_category_needs_no_picture_and_tags_change_the_rule() -> None:
             await eco.submit(category="glass", lang="fr")
         with pytest.raises(BadPicture, match="does not look"):
             await eco.scan(PICTURE)
+
+
+async def test_a_scan_that_is_asked_again_is_not_counted_again() -> None:
+    """As for POST /scan/classify: `revises` is the id of a task."""
+    async with Eco(memory(vision=False)) as eco:
+        first = (await eco.scan(category="glass"))["task_id"]
+        await eco.scan(category="glass", tags=["broken"], revises=first)
+        assert [tuple(row) for row in await eco.log.query(ALL_COUNTS)] == [("glass", 1, 0, 0)]
+        for wrong in ("", "x", f"{first}0"):
+            with pytest.raises(ValueError, match="revises"):
+                await eco.submit(category="glass", revises=wrong)
 
 
 async def test_the_events_of_a_scan_are_those_of_the_wire(tmp_path: Path) -> None:
@@ -153,7 +167,7 @@ async def test_a_directory_that_is_in_use_is_refused_and_stays_as_it_is(tmp_path
     """The second one fails with the reason; the first one goes on."""
     async with Eco(blind(tmp_path)) as eco:
         async with without_a_trace("tasks", "threads", "files"):  # it has some
-            with pytest.raises(ConfigError, match="in use"):
+            with pytest.raises(Unavailable, match="in use"):
                 async with Eco(blind(tmp_path)):
                     raise AssertionError("it started")
         assert (await eco.scan(category="glass"))["rule"]
@@ -163,7 +177,7 @@ async def test_a_directory_that_is_in_use_is_refused_and_stays_as_it_is(tmp_path
 async def test_a_start_that_fails_half_way_gives_everything_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without a model; with a log that cannot be opened; with a broken site file."""
+    """Without a model; with a log that cannot be opened; with a site file broken, or not read."""
 
     def no_model() -> Classifier:
         raise ModelUnavailable("no model")
@@ -177,6 +191,7 @@ async def test_a_start_that_fails_half_way_gives_everything_back(
         (Config(data_dir=tmp_path), ModelUnavailable),
         (blind(bad), Exception),
         (Config(data_dir=tmp_path, vision=False, site=tmp_path / "site.yaml"), ConfigError),
+        (Config(data_dir=tmp_path, vision=False, site=UNREADABLE), Unavailable),
     ):
         async with without_a_trace():
             with pytest.raises(error):

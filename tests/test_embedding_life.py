@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from eco_actor import Config, ConfigError, Eco
+from eco_actor import Config, Eco, Unavailable
 from eco_actor.provision import lock
 from tests.embedded import Host, blind, traces
 from tests.web.client import JPEG, data_of
@@ -117,7 +117,7 @@ async def test_a_start_that_fails_ends_that_of_the_host(tmp_path: Path) -> None:
     host = Host()
     await host.mount("/a", blind(tmp_path / "a"))
     await host.mount("/b", blind(tmp_path / "b"))
-    with pytest.raises(ConfigError, match="in use"):
+    with pytest.raises(Unavailable, match="in use"):
         async with host.running():
             raise AssertionError("it started")
     held.close()

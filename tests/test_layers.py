@@ -57,14 +57,15 @@ LAYERS: Final[dict[str, tuple[set[str], set[str]]]] = {
         {"aiohttp"},
     ),
     "embedding": ({"scan", "web", "config", "routes", "app"}, {"aiohttp"}),
+    "scanned": ({"scan", "inside"}, set()),
     "counted": ({"eventlog", "scan", "upkeep"}, set()),
     "arguments": ({"eventlog", "config"}, set()),
     "following": ({"client", "config"}, set()),
     "doctor": ({"eventlog", "scan", "web", "config", "upkeep"}, {"aiohttp", "uvloop"}),
     "cli": (
         {"runtime", "eventlog", "scan", "config", "app", "upkeep", "arguments", "doctor"}
-        | {"inside", "provision", "notify"}
-        | {"following", "counted"},
+        | {"provision", "notify"}
+        | {"following", "counted", "scanned"},
         {"uvloop"},
     ),
 }

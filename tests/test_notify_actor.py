@@ -140,6 +140,22 @@ def test_trouble_of_the_storage_is_told_and_does_not_kill() -> None:
     staged(main)
 
 
+def test_what_only_a_restart_ends_is_left_to_the_manager() -> None:
+    """A file that was replaced is never written again: no sign of life, and the status says why."""
+
+    async def main(stage: Scene) -> None:
+        await asyncio.sleep(5)
+        stage.store.trouble = "the file was replaced: restart the server"
+        stage.store.needs_restart = True
+        await asyncio.sleep(100)
+        assert stage.ear.times("WATCHDOG")[-1] <= 5
+        assert stage.ear.statuses[-1].startswith(
+            "nothing can be written: the file was replaced: restart the server; "
+        )
+
+    staged(main)
+
+
 def test_a_status_is_told_when_it_changes() -> None:
     """Health at once, numbers now and then, and nothing when nothing is new."""
 

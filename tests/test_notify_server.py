@@ -24,12 +24,6 @@ HANGING: Final = (str(Path(__file__).with_name("hanging.py")),)
 PATIENCE_S: Final = 0.4
 
 
-@pytest.fixture
-def manager(tmp_path: Path) -> Iterator[Manager]:
-    with managing(tmp_path / "notify") as made:
-        yield made
-
-
 class Watched:
     """A server that hangs on request, and the manager that watches it."""
 
@@ -41,6 +35,7 @@ class Watched:
     @contextmanager
     def hang(self, where: str) -> Iterator[None]:
         """What is done next hangs there, while this lasts."""
+        (self._hangs / f"{where}-hangs").unlink(missing_ok=True)
         (self._hangs / where).touch()
         try:
             yield
@@ -66,15 +61,28 @@ class Watched:
             yield
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    hangs = tmp_path_factory.mktemp("hangs")
+    with managing(hangs.with_name("notify")) as manager:
+        given = manager.environment(WATCHDOG_USEC=str(int(PATIENCE_S * 1e6)))
+        env = {**given, "ECO_HANGS": str(hangs), "PYTHONFAULTHANDLER": "1"}
+        data = tmp_path_factory.mktemp("watched")
+        server = Server(data, program=HANGING, vision=True, env=env).start()
+        try:
+            manager.until("READY")
+            yield Watched(server, manager, hangs)
+            server.stop()
+        finally:
+            server.kill()
+
+
 @pytest.fixture
-def watched(tmp_path: Path, manager: Manager, server: Callable[..., Server]) -> Watched:
-    hangs = tmp_path / "hangs"
-    hangs.mkdir()
-    given = manager.environment(WATCHDOG_USEC=str(int(PATIENCE_S * 1e6)))
-    env = {**given, "ECO_HANGS": str(hangs), "PYTHONFAULTHANDLER": "1"}
-    made = Watched(server(program=HANGING, vision=True, env=env), manager, hangs)
-    manager.until("READY")
-    return made
+def watched(shared: Watched) -> Watched:
+    """The shared one, which is well and has said nothing yet; a test leaves it so."""
+    shared.manager.waiting()
+    shared.manager.heard.clear()
+    return shared
 
 
 def get(url: str) -> tuple[int, object]:
@@ -82,13 +90,13 @@ def get(url: str) -> tuple[int, object]:
         return answer.status, json.load(answer)
 
 
-@pytest.mark.parametrize("kind", ["path", "abstract"])
 def test_a_server_says_when_it_begins_works_and_ends(
-    tmp_path: Path, server: Callable[..., Server], kind: str
+    tmp_path: Path, server: Callable[..., Server]
 ) -> None:
     """The start may take its time; ready means ready; streams are in the status; then the end."""
-    with managing(tmp_path / "n" if kind == "path" else abstract()) as manager:
-        running = server(env=manager.environment(WATCHDOG_USEC="1000000"))
+    with managing(tmp_path / "n") as manager:
+        env = {**manager.environment(WATCHDOG_USEC="200000"), "ECO_HANGS": str(tmp_path)}
+        running = server(program=HANGING, env=env)
         ready = manager.until("READY")
         assert ready["STATUS"] == "ready; 0 scans under way, 0 streams"
         assert get(f"{running.url}/readyz")[0] == 200
@@ -115,7 +123,6 @@ def test_a_loop_that_is_blocked_gives_no_sign_of_life(watched: Watched) -> None:
         watched.manager.waiting()
         assert watched.manager.would_kill(PATIENCE_S)
     watched.manager.until("WATCHDOG")
-    watched.server.stop()
 
 
 def test_a_thread_that_hangs_gives_no_sign_of_life(watched: Watched) -> None:
@@ -127,7 +134,6 @@ def test_a_thread_that_hangs_gives_no_sign_of_life(watched: Watched) -> None:
         assert get(f"{watched.server.url}/healthz") == (200, {"status": "ok"})
     watched.manager.until("STATUS", "ready")
     watched.manager.until("WATCHDOG")
-    watched.server.stop()
 
 
 def test_one_that_is_killed_for_it_says_where_it_hung_and_comes_back(watched: Watched) -> None:
@@ -142,7 +148,6 @@ def test_one_that_is_killed_for_it_says_where_it_hung_and_comes_back(watched: Wa
     assert " in classify" in said
     watched.server.start()
     watched.manager.until("READY")
-    watched.server.stop()
 
 
 def test_work_that_gets_on_is_no_reason_to_be_silent(watched: Watched) -> None:
@@ -155,20 +160,44 @@ def test_work_that_gets_on_is_no_reason_to_be_silent(watched: Watched) -> None:
             assert answer.status == 200
         watched.manager.until("WATCHDOG")
     assert not any("stuck" in each.get("STATUS", "") for each in watched.manager.heard)
-    watched.server.stop()
+
+
+def test_a_database_that_was_taken_away_is_left_to_the_manager(
+    tmp_path: Path, server: Callable[..., Server]
+) -> None:
+    """Nothing is written before a restart, so no sign of life comes; after one all is well."""
+    with managing(tmp_path / "n") as manager:
+        patience = {"WATCHDOG_USEC": str(int(PATIENCE_S * 1e6)), "ECO_HANGS": str(tmp_path)}
+        running = server(program=HANGING, env={**manager.environment(), **patience})
+        manager.until("READY")
+        (running.data_dir / "eco.db").rename(running.data_dir / "aside.db")
+        posted = Watched(running, manager, tmp_path).posted
+        with posted("application/json", b'{"category": "glass"}'):
+            told = manager.until("STATUS", "nothing can be written: ", "restart the server")
+        assert "stuck" not in told["STATUS"]
+        manager.waiting()
+        assert manager.would_kill(PATIENCE_S)
+        running.kill()
+        running.start()
+        manager.until("READY")
+        manager.until("WATCHDOG")
+        running.stop()
 
 
 def test_without_a_watchdog_it_is_only_told_how_it_is(
-    manager: Manager, server: Callable[..., Server]
+    tmp_path: Path, server: Callable[..., Server]
 ) -> None:
-    """As with one that is meant for another process."""
-    running = server(env=manager.environment(WATCHDOG_USEC="100000", WATCHDOG_PID="1"))
-    manager.until("READY")
-    with urlopen(f"{running.url}/stream?channel=app:a", timeout=10):
-        manager.until("STATUS", "1 streams")
-    running.stop()
-    manager.waiting()
-    assert not any("WATCHDOG" in each for each in manager.heard)
+    """As with one that is meant for another process; here at an abstract address."""
+    with managing(abstract()) as manager:
+        given = manager.environment(WATCHDOG_USEC="100000", WATCHDOG_PID="1")
+        running = server(program=HANGING, env={**given, "ECO_HANGS": str(tmp_path)})
+        manager.until("READY")
+        with urlopen(f"{running.url}/stream?channel=app:a", timeout=10):
+            manager.until("STATUS", "1 streams")
+        running.stop()
+        told = manager.waiting()
+        assert {"STOPPING": "1", "STATUS": "stopping"} in told
+        assert not any("WATCHDOG" in each for each in manager.heard)
 
 
 @pytest.mark.parametrize(

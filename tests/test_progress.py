@@ -70,6 +70,14 @@ def test_a_worker_that_was_held_or_is_gone_begins_anew() -> None:
     assert looks(progress, range(70, 130), [BUSY]) == []
 
 
+def test_a_stage_that_is_quick_does_not_hurry_the_others() -> None:
+    """Pictures are decoded in the same threads, and may take a minute whatever stages there are."""
+    progress = Progress({"label": 2.0})
+    assert progress.stuck(0.0, [], replace(WELL, oldest_s=JOB_S)) is None
+    told = progress.stuck(1.0, [], replace(WELL, oldest_s=JOB_S + 1))
+    assert told == f"a thread has been at one job for more than {JOB_S:g} s"
+
+
 def test_what_waits_for_the_storage_is_excused_while_that_is_in_trouble() -> None:
     """The worker's time begins when the trouble ends; a thread that hangs is not excused."""
     progress = watched()

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 
+from eco_actor.client.address import is_base
 from eco_actor.client.errors import Problem, ScanFailed
 from eco_actor.client.following import Following
 from eco_actor.client.http import Http, Request
@@ -54,8 +55,7 @@ class Client:
         random: Callable[[], float] = chance.random,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if not is_base(url):
             raise ValueError(f"url: http://HOST[:PORT][/PREFIX], or https, not {url!r}")
         self.url = url.rstrip("/")
         self._token = token
@@ -108,18 +108,21 @@ class Client:
         lang: str | None = None,
         tags: Sequence[str] = (),
         after_scan: str | Task | None = None,
+        revises: str | Task | None = None,
         user_input: str | None = None,
         key: str | None = None,
     ) -> Task:
         """Start a scan of a picture, or of a category that is known. ValueError for what is no
         picture.
 
+        *revises*: the scan of the same thing that this one asks again; it is not counted twice.
         However often it is tried, it is one scan: it has a *key*, one of its own unless one is
         given. With one that is given, the same call a day long, in another process too, is told of
         the same scan.
         """
         options: dict[str, Any] = {"lang": lang, "category": category, "user_input": user_input}
-        options["after_scan"] = _task_id(after_scan) if after_scan is not None else None
+        for name, task in (("after_scan", after_scan), ("revises", revises)):
+            options[name] = _task_id(task) if task is not None else None
         options = {name: value for name, value in options.items() if value is not None}
         headers = {"Idempotency-Key": secrets.token_urlsafe(16) if key is None else key}
         query: list[tuple[str, str]] = []

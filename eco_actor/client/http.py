@@ -1,7 +1,10 @@
 """Requests and their answers: each asked again for as long as it makes sense."""
 
 import asyncio
+import errno
 import json
+import os
+import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -139,5 +142,14 @@ def _was_refused(end: End) -> bool:
 
 
 def said(error: BaseException) -> str:
-    """What to tell of an error of aiohttp, some of which are silent."""
+    """What to tell of an error of aiohttp, some of which are silent, or speak of TLS always."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"no connection to {error.host}:{error.port}: {error.certificate_error}"
+        case aiohttp.ClientConnectorError():
+            why, number = error.os_error, error.os_error.errno
+            is_systems = number is not None and number in errno.errorcode
+            is_systems = is_systems and not isinstance(why, ssl.SSLError)
+            text = os.strerror(number or 0) if is_systems else why.strerror or str(why)
+            return f"no connection to {error.host}:{error.port}: {text}"
     return str(error) or type(error).__name__

@@ -7,11 +7,15 @@ from urllib.parse import quote
 
 from eco_actor.client.ends import Ended, ended
 from eco_actor.client.http import Http, Request
+from eco_actor.client.link import jittered
 from eco_actor.client.place import Heard, Place
 from eco_actor.client.told import Event, Gap, Opened
 
 LIMIT: Final = 100
 """Events of an answer, at most."""
+
+SOON_S: Final = 1.0
+"""Seconds that an answer has to take which has nothing, or those before the next are waited."""
 
 STEP: Final = 4
 """By how much less is asked for when an answer was lost, and more when one came."""
@@ -23,10 +27,13 @@ class Poll:
     def __init__(self, http: Http) -> None:
         self._http = http
         self._limit = LIMIT  # over a line that is cut all the time only little comes through
+        self._idle: dict[str, int] = {}  # answers in a row that came at once, and had nothing
 
     async def listen(self, place: Place) -> AsyncGenerator[Heard, None]:
         """What is told, until a request fails. The next request for a channel waits until all of
-        the answer before was asked for. Ended."""
+        the answer before was asked for; where somebody in between answers at once with nothing, it
+        waits longer and longer, as after a failure. Ended."""
+        self._idle = {}
         asked = {self._ask(place, name): name for name in place.channels}
         told: set[str] = set()  # channels that were opened
         try:
@@ -57,6 +64,9 @@ class Poll:
     async def _answer(self, place: Place, channel: str) -> dict[str, Any]:
         """Ended."""
         bounds = self._http.bounds
+        if idle := self._idle.get(channel):
+            first_s, most_s = bounds.first_s, bounds.most_s
+            await asyncio.sleep(jittered(idle, first_s, most_s, self._http.random()))
         cursor = place.cursors[channel]
         # without a cursor it is from now on: should this answer be lost, then from later on
         wait_s = 0.0 if cursor is None else bounds.poll_s
@@ -64,6 +74,8 @@ class Poll:
         if cursor is not None:
             query.append(("after", cursor))
         path = f"/channels/{quote(channel, safe=':')}/events"
+        now = asyncio.get_running_loop().time
+        asked_at = now()
         try:
             answer = await self._http.once(
                 Request("GET", path, query), bounds.poll_s + bounds.connect_s
@@ -75,6 +87,9 @@ class Poll:
         told = answer.json()
         if not isinstance(told, dict):
             raise ended("not_a_stream", "an answer that is no object", status=answer.status)
+        soon = now() - asked_at < min(SOON_S, bounds.poll_s)
+        nothing = not told.get("events") and told.get("cursor") == cursor
+        self._idle[channel] = self._idle.get(channel, 0) + 1 if soon and nothing else 0
         return told
 
 

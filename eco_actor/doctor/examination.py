@@ -4,12 +4,12 @@ import logging
 import resource
 import sqlite3
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from eco_actor.config import Config
 from eco_actor.doctor import data, disk, machine
-from eco_actor.doctor.finding import Finding, fail, ok
+from eco_actor.doctor.finding import Finding, fail, ok, warn
 from eco_actor.doctor.model import look_at_model
 from eco_actor.doctor.site import look_at_site
 from eco_actor.eventlog import Durability
@@ -20,14 +20,15 @@ from eco_actor.web.trust import Trust
 log = logging.getLogger(__name__)
 
 
-def examine(config: Config) -> list[Finding]:
+def examine(config: Config, near: Mapping[str, str] | None = None) -> list[Finding]:
     """What works with these settings, here and now, and what does not. Blocks for seconds.
 
+    *near*: names that are no settings, but nearly are, and those that may be meant.
     Changes nothing, and makes no data directory: what is written for a try is removed again. Never
     raises: what cannot be looked at is a finding, too.
     """
     kept = config.durability is not Durability.OFF
-    found = [*_try("settings", lambda: [_look_at_settings(config)])]
+    found = [*_try("settings", lambda: _look_at_settings(config, near or {}))]
     found += _try("site", lambda: look_at_site(config.site))
     runs = False
     if kept:
@@ -60,13 +61,17 @@ def _try(what: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
         yield fail(what, f"it could not be looked at: {error!r}", "this is an error of doctor")
 
 
-def _look_at_settings(config: Config) -> Finding:
+def _look_at_settings(config: Config, near: Mapping[str, str]) -> Iterator[Finding]:
     what, python = "settings", ".".join(map(str, sys.version_info[:3]))
+    for name, meant in near.items():
+        yield warn(what, f"{name} is no setting, and changes nothing", f"is {meant} meant?")
     try:
         Trust(config.host, config.allowed_host, config.origin)
     except ValueError as error:
-        return fail(what, str(error), "serve refuses that")
-    return ok(what, f"they can be (Python {python})")
+        yield fail(what, str(error), "serve refuses that")
+        return
+    if not near:
+        yield ok(what, f"they can be (Python {python})")
 
 
 def _look_at_disk(config: Config) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from eco_actor.doctor.finding import Finding, fail, ok
 from eco_actor.scan.categories import CATEGORIES
-from eco_actor.scan.site import Site, SiteError
+from eco_actor.scan.site import Site, SiteError, SiteUnreadable
 
 
 def look_at_site(file: Path | None) -> Iterator[Finding]:
@@ -19,6 +19,9 @@ def look_at_site(file: Path | None) -> Iterator[Finding]:
     except SiteError as error:
         for line in str(error).splitlines():
             yield fail(what, line, "serve refuses that")
+        return
+    except SiteUnreadable as error:
+        yield fail(what, str(error), "serve does not start until it can be read")
         return
     bins, listed = site.book.bins("en"), site.book.categories("en")
     here = sum(bool(each["here"]) for each in bins)

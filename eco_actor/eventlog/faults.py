@@ -9,12 +9,14 @@ from typing import Final
 class Fault:
     """The storage takes nothing at the moment. `reason` is for the operator: what, and what to do.
 
-    A `lasting` one does not go by itself: not before a restart is anything written again. `began`:
-    part of what was to be written may be in the file. `by_size`: less might have been written.
+    A `lasting` one does not go by itself: not before a restart is anything written again.
+    `restart`: nothing else is needed. `began`: part of what was to be written may be in the file.
+    `by_size`: less might have been written.
     """
 
     reason: str
     lasting: bool = False
+    restart: bool = False
     began: bool = False
     by_size: bool = False
 
@@ -30,6 +32,7 @@ READ_ONLY: Final = Fault("the database cannot be written: file or disk is read-o
 REPLACED: Final = Fault(
     "the file of the database was removed or replaced while it is in use: restart the server",
     lasting=True,
+    restart=True,
 )
 
 

@@ -46,11 +46,12 @@ CURRENT: Final = {State.TROUBLED: Sign.FAILED, State.HANGING: Sign.HANGS}
 
 
 class Health:
-    """The state, and the reason while it is not well."""
+    """The state, and the reason while it is not well. `restart`: a restart is all it takes."""
 
     def __init__(self) -> None:
         self.state = State.WELL
         self.reason: str | None = None
+        self.restart = False
 
     def worked(self) -> bool:
         """A write worked; whether that ended a trouble."""
@@ -59,7 +60,10 @@ class Health:
     def failed(self, fault: Fault) -> bool:
         """A write failed for this; whether that is news."""
         sign = Sign.FAILED_FOR_GOOD if fault.lasting else Sign.FAILED
-        return self._take(sign, fault.reason)
+        news = self._take(sign, fault.reason)
+        if news:
+            self.restart = fault.restart
+        return news
 
     def hangs(self, seconds: float) -> bool:
         """A write has not come back for so long; whether that is news."""

@@ -62,6 +62,11 @@ class EventLog:
         """Why nothing can be written at the moment; None when all is well."""
         return self.store.trouble
 
+    @property
+    def needs_restart(self) -> bool:
+        """Whether this trouble lasts until the process is restarted, and ends with that."""
+        return self.store.needs_restart
+
     def on_recovered(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have *callback* called each time a trouble has ended; returns what undoes this."""
         self._when_recovered[callback] = None

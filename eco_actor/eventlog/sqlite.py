@@ -105,6 +105,10 @@ class SqliteStore:
     def trouble(self) -> str | None:
         return self._health.reason
 
+    @property
+    def needs_restart(self) -> bool:
+        return self._health.restart
+
     def now_ms(self) -> int:
         return self._clock.now_ms()
 
@@ -121,13 +125,6 @@ class SqliteStore:
 
         database, self._readers = await in_thread("store-open", lambda: self._open(damaged))
         self._database = database
-        if self._path is not None and sqlite3.sqlite_version_info < FIXED:
-            log.info(
-                "SQLite %s can damage a database that two connections write to; this server has"
-                " one: do not write to %s with another program while it runs",
-                sqlite3.sqlite_version,
-                self._path,
-            )
         self._writer = Writer(database, self._settle)
         self._writer.start()
         return database.position

@@ -122,6 +122,10 @@ class Store(Protocol):
     def trouble(self) -> str | None:
         """Why nothing can be written at the moment; None when all is well."""
 
+    @property
+    def needs_restart(self) -> bool:
+        """Whether the trouble lasts until the process is restarted, and ends with that."""
+
     async def open(self, offer: Offer, recovered: Callable[[], None] = ..., /) -> int:
         """Make ready; returns the last position that was given. StoreError when it cannot.
 

@@ -1,5 +1,7 @@
 """What each bin was asked for, and how often it could not be told, since the log was begun.
 
+Things are counted, so a scan that asks about one again is not.
+
 Counted in the transaction of the answer, so once for each scan, whatever happens in between; and
 kept beside the scans, so that it does not matter how long those are kept.
 """
@@ -24,7 +26,7 @@ INTERVAL_S: Final = 5.0
 
 
 class Counted(NamedTuple):
-    """`answers`: scans with an answer. `unsure`: those without, by where the best guess would have
+    """`answers`: things with an answer. `unsure`: those without, by where the best guess would have
     gone. `unsure_answered`: those of them that somebody answered, by where the answer sent them.
     """
 
@@ -44,7 +46,10 @@ class Tally:
     book: Callable[[], RuleBook]
 
     def writes(self, options: Options, result: Mapping[str, Any]) -> list[Write]:
-        """What belongs into the transaction of the answer that has *result*."""
+        """What belongs into the transaction of the answer that has *result*; nothing when it is of
+        a thing that was counted."""
+        if options.revises is not None:
+            return []
         rule = result.get("rule")
         if not isinstance(rule, Mapping):
             return [Write(COUNT_SCAN, (self._guessed(options, result), 0, 1))]

@@ -11,7 +11,8 @@ class Options:
     """Checked before it gets here: the names exist in the rules.
 
     `category` is the user's own choice, which vision does not question; `tags` are conditions, a
-    set in the order of the alphabet; `after_scan` is the task whose "unsure" the category answers.
+    set in the order of the alphabet; `after_scan` is the task whose "unsure" the category answers;
+    `revises` is the task whose thing is asked about again, and which was counted for it.
     """
 
     lang: str = "ko"
@@ -19,6 +20,7 @@ class Options:
     tags: tuple[str, ...] = ()
     user_input: str | None = field(default=None, repr=False)
     after_scan: str | None = None
+    revises: str | None = None
 
     def pack(self) -> bytes:
         fields = {name: getattr(self, name) for name in self.__slots__}

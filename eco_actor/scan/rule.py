@@ -34,7 +34,8 @@ class Rule:
 
     `bin` is the bin's name for people; `bin_id`, `bin_color` (#rrggbb) and `bin_shape` (an icon's
     name, unique per bin, so that colour is never the only sign) are for the screen. `moved` is
-    true when a condition sends the thing to another bin than its category's own. `here`: the bin
+    true when a condition sends the thing to another bin than its category's own, at this place.
+    `not_these`: what looks like it and goes into other bins, with their names. `here`: the bin
     stands where the scan was made; if not, `where` says where to take the thing, else it is None.
     """
 

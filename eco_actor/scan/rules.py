@@ -181,12 +181,13 @@ class RuleBook:
         }
         middle = _steps(verdict.steps[lang], used.values(), lang)
         layer = self._layer(category, verdict.bin, used, moved)
-        return self._placed(verdict, middle, layer, moved, lang)
+        return self._placed(entry.bin, verdict, middle, layer, lang)
 
     def _placed(
-        self, verdict: "_Verdict", steps: tuple[str, ...], layer: str, moved: bool, lang: str
+        self, home: str, verdict: "_Verdict", steps: tuple[str, ...], layer: str, lang: str
     ) -> Rule:
-        """The rule as it is at this place, where the bin may not be."""
+        """The rule as it is at this place, where neither bin may be: it, or that of *home*."""
+        moved = verdict.bin != home
         bin_id, why, source = verdict.bin, verdict.why[lang], verdict.source
         where = self._presence.where(bin_id, lang)
         instead = self._presence.instead.get(bin_id)
@@ -194,6 +195,10 @@ class RuleBook:
             # The reason for the bin of home, and its source, are none for another bin.
             reasons = [instead.why[lang], *([why] if moved else [])]
             bin_id, why, source, where = instead.bin, " ".join(reasons), None, None
+        at_home = self._presence.instead.get(home)
+        if moved and at_home is not None and at_home.bin == bin_id:
+            # Here it goes where it would without the condition, so that is not the reason.
+            instead, moved, why, source = at_home, False, at_home.why[lang], None
         target = self._rules.bins[bin_id]
         return Rule(
             bin_id=bin_id,
@@ -201,7 +206,7 @@ class RuleBook:
             bin_color=target.color,
             bin_shape=target.shape,
             steps=steps,
-            not_these=self._not_these(verdict.not_these, lang),
+            not_these=self._not_these(verdict.not_these, bin_id, lang),
             why=why,
             layer=LAYERS[-1] if instead is not None or where is not None else layer,
             source=self._rules.sources[source][lang] if source else None,
@@ -228,9 +233,17 @@ class RuleBook:
             if tag in given and tag in entry.effects
         }
 
-    def _not_these(self, elsewhere: Iterable[Elsewhere], lang: str) -> tuple[str, ...]:
-        bins = self._rules.bins
-        return tuple(f"{item.what[lang]} → {bins[item.bin].name[lang]}" for item in elsewhere)
+    def _not_these(self, items: Iterable[Elsewhere], bin_id: str, lang: str) -> tuple[str, ...]:
+        """Those that do not go into the bin of the answer here, and where they go."""
+        bins, instead = self._rules.bins, self._presence.instead
+        placed = [
+            (item, instead[item.bin].bin if item.bin in instead else item.bin) for item in items
+        ]
+        return tuple(
+            f"{item.what[lang]} → {bins[there].name[lang]}"
+            for item, there in placed
+            if there != bin_id
+        )
 
     def _layer(self, category: str, bin_id: str, tags: Iterable[str], moved: bool) -> str:
         """The most local layer among the parts that an answer was made of."""

@@ -1,5 +1,6 @@
 """What an operator says about one kiosk: its name, its bins, its own rules and texts."""
 
+import errno
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,17 @@ class SiteError(ValueError):
     """A site file cannot be used; the text has one line a fault: `FILE:LINE: path: what`."""
 
 
+class SiteUnreadable(Exception):
+    """A site file may be as it should, but the system fails to read it now: `FILE: why`."""
+
+
+_NAMES_NO_FILE: Final = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG),
+    *(errno.EACCES, errno.EPERM),
+)
+"""What is wrong with a name, and stays so; all other errors of the system may pass."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One kiosk: `book` is what it goes by; `texts` are for its page (title, lead, notice)."""
@@ -35,7 +47,8 @@ class Site:
 
     @classmethod
     def load(cls, file: Path) -> Self:
-        """The kiosk that *file* describes. Blocks. SiteError, with all that is wrong with it."""
+        """The kiosk that *file* describes. Blocks. SiteError, with all that is wrong with it;
+        SiteUnreadable."""
         site, unread = _read(file)
         if unread is not None:
             raise SiteError(f"{file}:1: {unread}")
@@ -71,7 +84,7 @@ class Site:
 
 
 def _read(file: Path) -> tuple[Document, str | None]:
-    """What a file says; or an empty mapping, and why it could not be read."""
+    """What a file says; or an empty mapping, and why it could not be read. SiteUnreadable."""
     why = None
     try:
         if not stat.S_ISREG(file.stat().st_mode):  # to open a pipe would wait for its other end
@@ -82,8 +95,12 @@ def _read(file: Path) -> tuple[Document, str | None]:
             if len(data) <= MAX_FILE:
                 return read_yaml(data), None
             why = f"a file has at most {MAX_FILE >> 10} KiB"
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL
-        why = f"cannot read it: {getattr(error, 'strerror', None) or error}"
+    except OSError as error:
+        why = f"cannot read it: {error.strerror}"
+        if error.errno not in _NAMES_NO_FILE:
+            raise SiteUnreadable(f"{file}: {why}") from error
+    except ValueError as error:  # a name with a NUL
+        why = f"cannot read it: {error}"
     return Document("", {}), why
 
 

@@ -43,6 +43,10 @@ class Part(NamedTuple):
     content: memoryview
 
 
+HINT: Final = f"the part with the picture is called {IMAGE}"
+"""For who sent it under another name."""
+
+
 class Form(NamedTuple):
     """A picture, and options as they were written."""
 
@@ -81,12 +85,12 @@ async def read_form(body: bytes, content_type: str, kinds: Collection[str]) -> F
 
 def _text(part: Part) -> str:
     if len(part.content) > MAX_OPTION:
-        detail = f"{part.name:.100}: an option has at most {MAX_OPTION} bytes"
+        detail = f"{part.name:.100}: an option has at most {MAX_OPTION} bytes; {HINT}"
         raise Problem(422, "bad_option", detail)
     try:
         return str(part.content, "utf-8")
     except UnicodeDecodeError as error:
-        raise Problem(422, "bad_option", f"{part.name:.100}: not in UTF-8") from error
+        raise Problem(422, "bad_option", f"{part.name:.100}: not in UTF-8; {HINT}") from error
 
 
 def boundary_of(content_type: str) -> bytes:

@@ -38,6 +38,9 @@ CODES: Final = {
 }
 """Of statuses whose names in the standard library differ from version to version, or are long."""
 
+DETAILS: Final = {404: "there is nothing at this address"}
+"""Where the standard's own words tell nobody anything."""
+
 KEPT: Final = ("Allow", "Content-Range")
 """Headers of an error of aiohttp's that its problem needs."""
 
@@ -102,7 +105,7 @@ def as_problem(answer: web.StreamResponse) -> web.StreamResponse:
     if not isinstance(answer, web.HTTPException) or answer.status < 400:
         return answer
     kept = {name: answer.headers[name] for name in KEPT if name in answer.headers}
-    detail = answer.reason or HTTPStatus(answer.status).phrase
+    detail = DETAILS.get(answer.status) or answer.reason or HTTPStatus(answer.status).phrase
     return problem_response(answer.status, code_of(answer.status), detail, kept)
 
 

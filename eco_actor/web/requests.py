@@ -18,6 +18,7 @@ from msgspec import Meta
 from eco_actor.scan.categories import CATEGORIES
 from eco_actor.scan.options import Options
 from eco_actor.scan.rules import LANGUAGES
+from eco_actor.scan.task_id import TASK_ID, is_task_id
 from eco_actor.web.data_urls import decode_data_url
 from eco_actor.web.forms import read_form
 from eco_actor.web.idempotency import fingerprint
@@ -86,6 +87,17 @@ class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Annotated[
             str,
             Meta(description='with category: the id of the task whose "unsure" this answers'),
+        ]
+        | None
+    ) = None
+    revises: (
+        Annotated[
+            str,
+            Meta(
+                description="the id of the task that this asks again, with other conditions,"
+                " another language or another category: it is not counted; not with after_scan",
+                extra_json_schema={"pattern": f"^{TASK_ID.pattern}$"},
+            ),
         ]
         | None
     ) = None
@@ -259,12 +271,17 @@ def _checked(given: Mapping[str, Any], tags: Collection[str]) -> ScanOptions:
 def _options(asked: ScanOptions) -> Options:
     if asked.after_scan is not None and asked.category is None:
         raise _bad_option("after_scan: needs a category, which answers that scan")
+    if asked.revises is not None and asked.after_scan is not None:
+        raise _bad_option("revises: not together with after_scan")
+    if asked.revises is not None and not is_task_id(asked.revises):
+        raise _bad_option(f"revises: {asked.revises!r:.100} is no task id")
     return Options(
         lang=asked.lang,
         category=asked.category,
         tags=asked.tags,
         user_input=asked.user_input,
         after_scan=asked.after_scan,
+        revises=asked.revises,
     )
 
 

@@ -64,7 +64,7 @@ async def all_of(events: Following, many: int) -> tuple[list[int], list[Gap]]:
     return told, gaps
 
 
-@each_way
+@pytest.mark.parametrize("way", [Way("sse"), Way("ws"), Way("poll")], ids=["sse", "ws", "poll"])
 @pytest.mark.parametrize(
     ("overflow", "capacity"),
     [("buffer", None), ("latest", 3), ("drop", 3), ("coalesce", 3), ("close", 3)],

@@ -2,20 +2,24 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from eco_actor.client import Client, Event, Following, Gap, Waiting
+from eco_actor.client import Client, Event, Following, Gap, Task, Waiting
 from tests.client.between import Proxy
 from tests.client.ways import (
     LONG_S,
     QUICK,
     STEPS,
+    WAYS,
     States,
     Way,
+    close_gates,
     each_way,
     open_gates,
     steps,
@@ -77,73 +81,97 @@ async def test_a_scan_through_cut_connections_is_whole(
         assert steps([each async for each in way.follow(client, task)]) == STEPS
 
 
-@each_way
 async def test_a_server_that_is_killed_in_mid_scan_is_waited_for(
-    gated_server: Server, gates: Path, way: Way
+    gated_server: Server, gates: Path
 ) -> None:
-    """After kill -9 and a restart the same following goes on where it was."""
-    states = States()
-    async with Client(gated_server.url, bounds=QUICK) as client, asyncio.timeout(60):
-        task = await client.start(category="glass")
-        async with way.follow(client, task, on_state=states) as events:
-            told = [await anext(events)]
-            open_gates(gates, "vision")
-            told.append(await anext(events))
-            await asyncio.to_thread(gated_server.kill)
-            rest = asyncio.create_task(_rest(events))
-            while "unreachable" not in states.codes:  # noqa: ASYNC110  # there is no event
-                await asyncio.sleep(0.01)
-            await asyncio.to_thread(gated_server.start)
-            open_gates(gates)
-            told += await rest
-    assert steps(told) == STEPS
+    """After kill -9 and a restart the same followings, of all kinds, go on where they were."""
+    async with (
+        asyncio.timeout(60),
+        Client(gated_server.url, bounds=QUICK) as client,
+        followed(client, await client.start(category="glass")) as all_of_them,
+    ):
+        for each in all_of_them:
+            each.told.append(await anext(each.events))
+        open_gates(gates, "vision")
+        for each in all_of_them:
+            each.told.append(await anext(each.events))
+        await asyncio.to_thread(gated_server.kill)
+        resting = [asyncio.create_task(_rest(each.events)) for each in all_of_them]
+        while not all("unreachable" in each.states.codes for each in all_of_them):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(gated_server.start)
+        open_gates(gates)
+        for each, rest in zip(all_of_them, resting, strict=True):
+            assert steps(each.told + await rest) == STEPS
+
+
+@dataclass
+class Followed:
+    way: Way
+    events: Following
+    states: States
+    told: list[Event | Gap] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def followed(client: Client, task: Task) -> AsyncIterator[list[Followed]]:
+    """One scan, over all transports at once."""
+    async with AsyncExitStack() as stack:
+        found = []
+        for way in WAYS.values():
+            states = States()
+            events = await stack.enter_async_context(way.follow(client, task, on_state=states))
+            found.append(Followed(way, events, states))
+        yield found
 
 
 async def _rest(events: Following) -> list[Event | Gap]:
     return [each async for each in events]
 
 
-@each_way
 async def test_a_server_that_stops_says_when_to_come_back(
-    gated_server: Server, gates: Path, way: Way
+    gated_server: Server, gates: Path
 ) -> None:
-    """SIGTERM: what it asks for is waited, and the following goes on after the restart."""
-    states = States()
-    async with Client(gated_server.url, bounds=QUICK) as client, asyncio.timeout(60):
-        task = await client.start(category="glass")
-        async with way.follow(client, task, on_state=states) as events:
-            told = [await anext(events)]
-            rest = asyncio.create_task(_rest(events))
-            while len(states) < 1:  # noqa: ASYNC110  # there is no event
-                await asyncio.sleep(0.01)
-            await asyncio.to_thread(gated_server.stop)
-            open_gates(gates)
-            await asyncio.to_thread(gated_server.start)
-            told += await rest
-    assert steps(told) == STEPS
-    if way.transport != "poll":
-        waited = next(each for each in states if isinstance(each, Waiting))
-        assert waited.code == "going_away"
-        assert waited.seconds >= 0.1
+    """SIGTERM: what it asks for is waited, and all followings go on after the restart."""
+    async with (
+        asyncio.timeout(60),
+        Client(gated_server.url, bounds=QUICK) as client,
+        followed(client, await client.start(category="glass")) as all_of_them,
+    ):
+        for each in all_of_them:
+            each.told.append(await anext(each.events))
+        resting = [asyncio.create_task(_rest(each.events)) for each in all_of_them]
+        while not all(each.states for each in all_of_them):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await asyncio.to_thread(gated_server.stop)
+        open_gates(gates)
+        await asyncio.to_thread(gated_server.start)
+        for each, rest in zip(all_of_them, resting, strict=True):
+            assert steps(each.told + await rest) == STEPS
+            if each.way.transport != "poll":
+                waited = next(state for state in each.states if isinstance(state, Waiting))
+                assert waited.code == "going_away"
+                assert waited.seconds >= 0.1
 
 
-@pytest.mark.parametrize("way", [Way("sse"), Way("ws"), Way("auto")], ids=["sse", "ws", "auto"])
 async def test_who_finds_no_place_gets_one_when_there_is_one(
-    gated_here: Callable[..., Server], gates: Path, way: Way
+    gated_here: Callable[..., Server], gates: Path
 ) -> None:
     """Busy: it is tried again until the other has left."""
     server = await asyncio.to_thread(gated_here, ECO_MAX_CONNECTIONS="1")
-    states = States()
-    async with Client(server.url, bounds=QUICK) as client, asyncio.timeout(LONG_S):
-        task = await client.start(category="glass")
-        async with client.follow(task, transport="sse") as first:
-            await anext(first)
-            second = asyncio.create_task(_rest(way.follow(client, task, on_state=states)))
-            while not states:  # noqa: ASYNC110  # there is no event
-                await asyncio.sleep(0.01)
-        open_gates(gates)
-        assert steps(await second) == STEPS
-    assert {*states.codes} <= {"busy", "unavailable"}
+    for way in (Way("sse"), Way("ws"), Way("auto")):
+        states = States()
+        async with Client(server.url, bounds=QUICK) as client, asyncio.timeout(LONG_S):
+            task = await client.start(category="glass")
+            async with client.follow(task, transport="sse") as first:
+                await anext(first)
+                second = asyncio.create_task(_rest(way.follow(client, task, on_state=states)))
+                while not states:  # noqa: ASYNC110  # there is no event
+                    await asyncio.sleep(0.01)
+            open_gates(gates)
+            assert steps(await second) == STEPS
+        assert {*states.codes} <= {"busy", "unavailable"}
+        await asyncio.to_thread(close_gates, gates)
 
 
 async def test_a_scan_for_which_there_is_no_room_is_started_when_there_is(

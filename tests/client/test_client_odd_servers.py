@@ -165,6 +165,18 @@ async def test_a_call_is_asked_again_while_the_server_has_no_room() -> None:
     }  # fmt: skip
 
 
+async def test_a_scan_may_be_asked_again() -> None:
+    """Its task is named, as it was told or by its id."""
+    urls = {"stream_url": "s", "events_url": "e", "result_url": "r"}
+    accepted = json.dumps({"task_id": "t", **urls})
+    source = Sayings(saying(202, accepted, "application/json"))
+    async with serving(source) as url, Client(url, bounds=QUICK) as client:
+        task = await client.start(category="glass")
+        await client.start(category="glass", tags=["broken"], revises=task)
+        await client.start(category="glass", lang="en", revises="u")
+    assert [json.loads(each).get("revises") for each in source.bodies] == [None, "t", "u"]
+
+
 async def test_a_call_is_given_up_with_what_the_server_last_said() -> None:
     """Unreachable, which names the status, when the wait would be too long."""
     busy = saying(503, '{"code":"busy","detail":"full"}', Retry_After="3600")
@@ -216,11 +228,28 @@ async def test_a_picture_is_sent_as_what_its_bytes_are(
     assert [each.content_type for each in source.asked] == [kind]
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://x", "http://", "", "http:///x"])
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:8080", "ftp://x", "http://", "", "http:///x", "http://h:99999", "http://h:abc",
+     "http://h:0", "http://h:80:80", "http://a b/", "http://h/a b", "http://h\n", " http://h",
+     "http://[::1", "http://h/?x=1", "http://h/#x", "http://h\\x", "http://a%20b", "http://a<b",
+     "http://a..b", "http://.", f"http://{'a' * 64}"],
+)  # fmt: skip
 def test_a_url_that_is_none_is_said_at_once(url: str) -> None:
-    """ValueError, not a long wait."""
-    with pytest.raises(ValueError, match="url:"):
+    """ValueError with one line, not a long wait, nor some other error at the first call."""
+    with pytest.raises(ValueError, match="url: ") as caught:
         Client(url)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://h", "https://h:8443/", "http://[::1]:8080/eco/", "http://my_host.", "http://예.kr/가",
+     "HTTP://H:80", "http://u:p@h"],
+)  # fmt: skip
+def test_a_url_may_have_a_port_and_a_prefix(url: str) -> None:
+    """Of any kind that can be asked."""
+    assert Client(url).url == url.rstrip("/")
 
 
 @each_way

@@ -5,18 +5,21 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from eco_actor.cli import main
 from eco_actor.client import Client, Event, Gap
-from eco_actor.following import Story, shown
+from eco_actor.following import Story, follow, shown
+from tests.client.odd_servers import Sayings, saying, serving
 from tests.client.ways import QUICK, STEPS, open_gates, token_of
 from tests.web.pictures import drawn, encoded
-from tests.web.serving import GATED, ROOT, Server, environment
+from tests.web.serving import ROOT, Server, environment
 
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
@@ -51,7 +54,7 @@ async def finished(server: Server) -> tuple[str, str]:
     return result["task_id"], result["answer"]["text"]
 
 
-@pytest.mark.parametrize("transport", ["auto", "sse", "ws", "poll"])
+@pytest.mark.parametrize("transport", ["auto", "poll"])
 async def test_a_scan_is_told_step_by_step_and_its_answer_last(
     plain_server: Server, transport: str
 ) -> None:
@@ -72,32 +75,34 @@ async def test_events_are_lines_of_json_with_cursors(plain_server: Server) -> No
     told = [json.loads(line) for line in out]
     assert status == 0
     assert [(each["data"]["step"], each["data"]["status"]) for each in told] == STEPS
-    words = [task, "--url", plain_server.url, "--after"]
-    status, out, _ = await asyncio.to_thread(run, *words, told[2]["cursor"])
-    assert (status, len(out), out[-1]) == (0, 3, answer)
-    status, out, _ = await asyncio.to_thread(run, *words, told[-1]["cursor"])
+    words = [task, "--url", plain_server.url, "--after", told[-1]["cursor"]]
+    status, out, _ = await asyncio.to_thread(run, *words)
     assert (status, out) == (0, [answer])
+    said: list[str] = []
+    client = Client(plain_server.url)
+    assert await follow(client, task, said.append, print, after=told[2]["cursor"]) == 0
+    assert (len(said), said[-1]) == (3, answer)
 
 
-def test_a_scan_is_followed_over_a_restart(server: Callable[..., Server], gates: Path) -> None:
+def test_a_scan_is_followed_over_a_restart(gated_server: Server, gates: Path) -> None:
     """Killed in the middle: that is said on standard error, and it goes on."""
-    made = server(env={"ECO_GATES": str(gates)}, program=GATED)
 
     async def start() -> str:
-        async with Client(made.url, bounds=QUICK) as client:
+        async with Client(gated_server.url, bounds=QUICK) as client:
             return (await client.start(category="glass")).task_id
 
-    with begin(asyncio.run(start()), "--url", made.url) as process:
+    with begin(asyncio.run(start()), "--url", gated_server.url) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         first = process.stdout.readline()
-        made.kill()
+        gated_server.kill()
         assert "trying again in" in process.stderr.readline()
         open_gates(gates)
-        made.start()
-        out, _ = process.communicate(timeout=50)
-    assert process.returncode == 0
-    lines = [first, *out.splitlines()]
+        gated_server.start()
+        # not `communicate`, which knows nothing of what was read ahead with the first line
+        lines = [first, *process.stdout]
+        process.stderr.read()
+        assert process.wait(timeout=50) == 0
     assert [tuple(line.split()[:2]) for line in lines[:-1]] == STEPS
 
 
@@ -121,12 +126,51 @@ def test_what_cannot_be_followed_is_said_in_a_line(plain_server: Server) -> None
     )  # fmt: skip
     status, out, err = run("app:quiet", "--url", url, "--timeout", "0.1")
     assert (status, out, err) == (1, [], ["eco_actor: it was not over within 0.1 s"])
-    status, _, err = run("x", "--url", "localhost:8080")
-    assert (status, err[0][:16]) == (2, "eco_actor: --url")
-    for wrong in ("0", "-1", "nan", "soon"):
-        status, _, err = run("x", "--timeout", wrong)
-        assert status == 2
-        assert "--timeout" in err[-1]
+    status, _, err = run("x", "--url", "http://h:99999")
+    assert (status, len(err), err[0][:16]) == (2, 1, "eco_actor: --url")
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "nan", "soon"])
+def test_a_time_that_is_none_is_refused(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 2, naming the option."""
+    with pytest.raises(SystemExit) as ended:
+        main(["follow", "x", "--timeout", wrong])
+    assert ended.value.code == 2
+    assert "--timeout" in capsys.readouterr().err.splitlines()[-1]
+
+
+async def told_of(url: str, **how: Any) -> tuple[int, list[str]]:
+    """Exit status and notes of following a scan at this address."""
+    notes: list[str] = []
+    status = await follow(Client(url, bounds=QUICK), "x", print, notes.append, **how)
+    return status, notes
+
+
+@pytest.mark.parametrize("how", [{"unanswered_s": 0.3}, {"seconds": 0.3}])
+async def test_where_nothing_ever_answers_it_gives_up_soon(how: dict[str, float]) -> None:
+    """One line names the address and how to name another; none speaks of TLS where there is none.
+    A --timeout of one's own is kept to."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    status, notes = await told_of(url, **how)
+    assert status == 1
+    assert len(notes) > 1
+    assert notes[-1] == f"nothing answers at {url}: --url names another server"
+    for line in notes[:-1]:
+        assert line.startswith(
+            f"unreachable: no connection to 127.0.0.1:{port}: Connection refused;"
+        )
+
+
+async def test_a_server_that_has_no_room_is_an_answer() -> None:
+    """It is tried again for longer: here until the answer is another."""
+    busy = saying(503, Retry_After="0")
+    source = Sayings(*[busy] * 5, saying(404, '{"code":"unknown_task"}'))
+    async with serving(source) as url:
+        status, notes = await told_of(url, unanswered_s=0.25)
+    assert status == 1
+    assert notes[-1].startswith("404 unknown_task")
 
 
 async def test_a_channel_is_followed_until_it_is_interrupted(plain_server: Server) -> None:
@@ -150,13 +194,15 @@ async def test_a_channel_is_followed_until_it_is_interrupted(plain_server: Serve
     assert (rest, err, status) == ("", "eco_actor: interrupted\n", 1)
 
 
-def test_help_says_what_may_be_followed() -> None:
+def test_help_says_what_may_be_followed(capsys: pytest.CaptureFixture[str]) -> None:
     """Options, environment, exit status."""
-    status, out, _ = run("--help")
-    assert status == 0
+    with pytest.raises(SystemExit) as ended:
+        main(["follow", "--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
     for word in ("TASK", "app:news", "--url", "ECO_URL", "--transport", "--after", "--json",
-                 "--timeout", "ECO_OPERATOR_TOKEN", "Exit"):  # fmt: skip
-        assert word in "\n".join(out)
+                 "--timeout", "ECO_OPERATOR_TOKEN", "Exit", "10 s"):  # fmt: skip
+        assert word in out
 
 
 def test_gaps_failures_and_text_have_lines() -> None:

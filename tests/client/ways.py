@@ -74,3 +74,9 @@ def open_gates(gates: Path, *names: str) -> None:
     """Let these steps be done; without names all of them."""
     for name in names or ("vision", "rule", "answer", "reward"):
         (gates / name).touch()
+
+
+def close_gates(gates: Path) -> None:
+    """Let no step be done from now on."""
+    for gate in gates.iterdir():
+        gate.unlink()

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from PIL import Image, ImageDraw
-from playwright.async_api import Browser, FilePayload, Page
+from playwright.async_api import Browser, FilePayload, Page, Request
 
 from tests.web.pictures import gradient
 
@@ -43,6 +43,19 @@ async def bin_of(page: Page) -> str:
     if await page.locator(".choose").count():
         await page.locator(".choice").first.click()
     return await page.locator(".bin h1").inner_text()
+
+
+def asked(page: Page) -> list[object]:
+    """What the page sends from now on, in order: the JSON, or None for a photo."""
+    sent: list[object] = []
+
+    def keep(request: Request) -> None:
+        if request.method == "POST":
+            is_json = request.headers["content-type"] == "application/json"
+            sent.append(request.post_data_json if is_json else None)
+
+    page.on("request", keep)
+    return sent
 
 
 async def choose(page: Page, category: str) -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, Request, Route, expect
+from playwright.async_api import Page, Route, expect
 
-from tests.e2e.paging import bin_of, choose, nothing
+from tests.e2e.paging import asked, bin_of, choose, nothing
 from tests.web.serving import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -13,24 +13,28 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 DONE = "#steps li[data-mark=done]"
 
 
-def asked(page: Page) -> list[object]:
-    """What the page sends from now on, in order: the JSON, or None for a photo."""
-    sent: list[object] = []
+async def started(page: Page) -> list[str]:
+    """The scans that the server takes from now on."""
+    tasks: list[str] = []
 
-    def keep(request: Request) -> None:
-        if request.method == "POST":
-            is_json = request.headers["content-type"] == "application/json"
-            sent.append(request.post_data_json if is_json else None)
+    async def keep(route: Route) -> None:
+        answer = await route.fetch()
+        tasks.append((await answer.json())["task_id"])
+        await route.fulfill(response=answer)
 
-    page.on("request", keep)
-    return sent
+    await page.route("**/scan/classify*", keep)
+    return tasks
 
 
 async def test_a_condition_changes_the_answer_in_place_and_back(
     browser_page: Page, page_url: str, photos: Path
 ) -> None:
-    """A tap leads to another bin and says so, beside the same photo; a second tap leads back."""
+    """A tap leads to another bin and says so, beside the same photo; a second tap leads back.
+
+    Each such question names the scan whose answer it replaces.
+    """
     sent = asked(browser_page)
+    tasks = await started(browser_page)
     await browser_page.goto(page_url)
     await browser_page.set_input_files("#file", photos / "glass" / "glass101.jpg")
     await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
@@ -46,7 +50,13 @@ async def test_a_condition_changes_the_answer_in_place_and_back(
     await chip.click()
     await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
     glass = {"category": "glass", "lang": "ko"}
-    assert sent == [None, {**glass, "tags": ["broken"]}, glass]
+    photo, broken, whole = tasks
+    assert sent == [
+        None,
+        {**glass, "tags": ["broken"], "revises": photo},
+        {**glass, "revises": broken},
+    ]
+    assert whole not in (photo, broken)
 
 
 async def test_only_conditions_that_matter_are_offered(
@@ -125,7 +135,7 @@ async def test_none_of_the_three_leads_to_all_of_which_a_name_finds_one(
 async def test_a_wrong_answer_is_corrected_without_being_unsure(
     browser_page: Page, page_url: str
 ) -> None:
-    """Choosing another kind below an answer names no scan, and keeps the photo."""
+    """Choosing another kind below an answer revises that answer, and keeps the photo."""
     sent = asked(browser_page)
     await browser_page.goto(page_url)
     await browser_page.set_input_files("#file", nothing())
@@ -134,13 +144,16 @@ async def test_a_wrong_answer_is_corrected_without_being_unsure(
     await browser_page.locator(".choice[data-category=textile]").click()
     await expect(browser_page.locator(".bin h1")).to_have_text("의류 수거함")
     await expect(browser_page.locator("#preview")).to_be_visible()
-    assert sent[-1] == {"category": "textile", "lang": "ko"}
+    revised = sent[-1]
+    assert isinstance(revised, dict)
+    assert revised.pop("revises")
+    assert revised == {"category": "textile", "lang": "ko"}
 
 
 async def test_a_bin_that_is_not_here_says_where_to_go_instead(
     browser_page: Page, plain_server: Server
 ) -> None:
-    """`here: false` is told in words, together with the place that takes it."""
+    """`here: false` is in the title that has the focus, and in what is said of a change."""
 
     async def send_away(route: Route) -> None:
         answer = await route.fetch()
@@ -151,8 +164,15 @@ async def test_a_bin_that_is_not_here_says_where_to_go_instead(
     await browser_page.route("**/scan/*/stream", send_away)
     await browser_page.goto(plain_server.url)
     await choose(browser_page, "glass")
-    await expect(browser_page.locator(".bin.away .eyebrow").first).to_have_text(
-        "여기에는 이 통이 없어요"
+    title = "여기에는 유리병 수거함이 없어요"
+    await expect(browser_page.locator(".bin.away h1")).to_have_text(title)
+    await expect(browser_page.locator(".bin.away h1")).to_be_focused()
+    await expect(
+        browser_page.locator("#panel").get_by_text("유리병 수거함", exact=True)
+    ).to_have_count(0)
+    await browser_page.locator("[data-tag=broken]").click()
+    await expect(browser_page.locator("#live")).to_have_text(
+        "바뀌었어요 → 여기에는 불연성 마대가 없어요"
     )
     await expect(browser_page.locator(".elsewhere")).to_contain_text("주차장 옆 재활용 창고")
 
@@ -194,6 +214,14 @@ async def test_what_the_place_says_of_itself_is_on_the_start(
     await expect(browser_page.locator("#start-lead")).to_have_text("Show it.")
     await expect(browser_page.locator("#notice")).to_have_text("Closed on Sundays.")
     await expect(browser_page.locator("#bins li")).to_have_text(["book box"])
+    await expect(browser_page.locator("#bins")).to_be_visible()
+
+
+async def test_signs_without_names_are_not_shown(browser_page: Page, plain_server: Server) -> None:
+    """A place with all bins shows none of them on the start."""
+    await browser_page.goto(plain_server.url)
+    await expect(browser_page.locator("#bins li")).to_have_count(19)
+    await expect(browser_page.locator("#bins")).to_be_hidden()
 
 
 async def test_a_server_that_is_gone_is_told_and_comes_back_by_itself(

@@ -17,6 +17,12 @@ SMALL = """(least) => [...document.querySelectorAll("button, a, input, label.but
 BEYOND = """() => [document.documentElement.scrollWidth - innerWidth,
     document.documentElement.scrollHeight - innerHeight].some((over) => over > 0)"""
 
+TIGHT = """(tiles) => tiles.filter((tile) => {
+    const words = document.createRange();
+    words.selectNodeContents(tile.querySelector(".choice-name"));
+    return tile.getBoundingClientRect().right - words.getBoundingClientRect().right < 8;
+}).map((tile) => tile.textContent)"""
+
 
 async def stand(page: Page, server: Server, query: str = "?kiosk") -> None:
     """A station that nobody uses yet, whose time the test moves."""
@@ -164,3 +170,31 @@ async def test_without_kiosk_nobody_is_asked_whether_they_are_there(
     await browser_page.clock.run_for(300_000)
     await expect(browser_page.locator("#idle")).to_be_hidden()
     await expect(browser_page.locator(".bin")).to_be_visible()
+
+
+async def test_a_station_whose_camera_is_off_says_so(
+    filming: Browser, plain_server: Server
+) -> None:
+    """Above everything there is to choose from stands why there is no camera."""
+    async with profile(filming) as page:
+        await page.goto(f"{plain_server.url}/?kiosk")
+        await expect(page.locator(".hands .off")).to_have_text(
+            "카메라가 꺼져 있어요. 무엇인지 골라 주세요."
+        )
+
+
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+async def test_a_station_keeps_the_way_back_on_screen(
+    browser: Browser, plain_server: Server, width: int, height: int
+) -> None:
+    """In English, too, "Start over" is seen, names fit their tiles, and no steps are squeezed."""
+    screen = {"width": width, "height": height}
+    async with profile(browser, viewport=screen, locale="en-US") as page:
+        await page.goto(f"{plain_server.url}/?kiosk")
+        await answer(page)
+        await expect(page.locator("#steps")).to_be_hidden()
+        assert not await page.evaluate(BEYOND)
+        await page.get_by_role("button", name="Choose it yourself").click()
+        await page.locator(".choose .choice").first.wait_for()
+        await expect(page.get_by_role("button", name="Start over")).to_be_in_viewport(ratio=1)
+        assert await page.locator(".choose .choice").evaluate_all(TIGHT) == []

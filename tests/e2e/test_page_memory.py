@@ -65,7 +65,7 @@ async def test_a_kept_answer_opens_again_and_takes_conditions(
     await browser_page.locator("#to-history").click()
     await browser_page.locator(".row").click()
     await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
-    await expect(browser_page.locator(".of")).to_contain_text("의 답이에요")
+    await expect(browser_page.locator(".of")).to_contain_text("에 받은 답이에요")
     await browser_page.locator("[data-tag=broken]").click()
     await expect(browser_page.locator(".bin h1")).to_have_text("불연성 마대")
     await browser_page.get_by_role("button", name="기록으로").click()

@@ -60,6 +60,7 @@ async def test_a_file_that_is_taken_away_is_noticed_by_the_next_write(
     with pytest.raises(StoreError, match=r"removed or replaced .* restart the server"):
         await log.commit([draft("lost")])
     assert "removed or replaced" in str(log.trouble)
+    assert log.needs_restart
     recovered: list[int] = []
     log.on_recovered(lambda: recovered.append(1))
     for _ in range(50):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from eco_actor.eventlog.faults import Fault
+from eco_actor.eventlog.faults import DAMAGED, READ_ONLY, REPLACED, Fault
 from eco_actor.eventlog.health import NEXT, Health, Sign, State
 
 W, T, H, L = State.WELL, State.TROUBLED, State.HANGING, State.LOST
@@ -90,6 +90,19 @@ def test_a_trouble_that_becomes_another_one_names_that_one() -> None:
     health.failed(Fault("the disk is full"))
     assert not health.failed(Fault("the disk is read-only"))
     assert health.reason == "the disk is read-only"
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_whether_a_restart_is_all_it_takes_is_said_by_the_first_loss(restart: bool) -> None:
+    """A file that was replaced, not one that is damaged; what is met later changes nothing."""
+    health = Health()
+    health.failed(Fault("the disk is full"))
+    assert not health.restart
+    health.failed(Fault("lost", lasting=True, restart=restart))
+    health.failed(Fault("lost otherwise", lasting=True, restart=not restart))
+    health.worked()
+    assert health.restart is restart
+    assert [fault.restart for fault in (REPLACED, DAMAGED, READ_ONLY)] == [True, False, False]
 
 
 def test_the_table_names_changes_alone() -> None:

@@ -112,6 +112,16 @@ async def test_an_unsure_scan_counts_as_answered_once(log: EventLog) -> None:
     assert await counted(log) == {"metal": (1, 2, 0), "glass": (2, 0, 2), "paper": (1, 0, 0)}
 
 
+async def test_a_scan_that_asks_again_is_not_counted(log: EventLog) -> None:
+    """A thing is counted once, whatever its user taps after that."""
+    async with counting_rig(log, "metal", "glass").running() as rig:
+        (first,) = await scanned(rig, Options(category="glass"))
+        again = Options(category="glass", tags=("broken",), revises=first)
+        await scanned(rig, again, replace(again, category="metal"))
+        await rig.finished([await rig.admission.submit(b"jpeg", Options(revises=first))])
+    assert await counted(log) == {"glass": (1, 0, 0)}
+
+
 async def test_two_answers_in_one_transaction_count_once(log: EventLog) -> None:
     """As when two people tap at the same time."""
     async with counting_rig(log, "metal").running() as rig:

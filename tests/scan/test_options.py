@@ -5,7 +5,8 @@ import pytest
 
 from eco_actor.scan.options import Options
 
-SAID = Options("en", "glass", ("broken", "soiled"), "a jar", "18bcfe56800nobody_knows_this_one")
+OTHER = "18bcfe56800nobody_knows_this_one"
+SAID = Options("en", "glass", ("broken", "soiled"), "a jar", OTHER, OTHER)
 
 
 @pytest.mark.parametrize("options", [Options(), SAID])

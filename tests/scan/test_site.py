@@ -14,34 +14,10 @@ from eco_actor.scan.presence import SOMEWHERE
 from eco_actor.scan.rules import LANGUAGES, RuleBook, UnknownLanguage, national_rules
 from eco_actor.scan.site import Site, SiteError
 from eco_actor.scan.site_file import SHAPES
-from tests.scan.site_files import EXAMPLE, site_of, written
+from tests.scan.site_files import EXAMPLE, KIOSK, site_of, written
 from tests.web.serving import ROOT
 
 NATIONAL: Final = RuleBook.load()
-
-KIOSK: Final = """
-name: 도서관
-region: {ko: 은하구, en: Eunha-gu}
-bins:
-  - plastic
-  - id: general
-    name: {ko: 일반쓰레기통, en: general waste bin}
-  - id: cups
-    name: {ko: 컵 수거함, en: cup bin}
-    color: "#ABCDEF"
-instead:
-  pet_clear: plastic
-  incombustible: {bin: general, why: {ko: 적은 양은 괜찮아요., en: Small amounts are fine.}}
-elsewhere:
-  glass: {ko: 주차장으로 가져가 주세요., en: Take it to the car park.}
-rules:
-  paper:
-    bin: cups
-    source: {ko: 이용 안내, en: House rules}
-  metal:
-    steps: [Rinse it.]
-texts: {title: 안녕, notice: {ko: 9시, en: 9 pm}}
-"""
 
 
 @pytest.fixture(scope="module")

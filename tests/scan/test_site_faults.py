@@ -5,9 +5,9 @@ from typing import Final
 
 import pytest
 
-from eco_actor.scan.site import MAX_FILE, MOST_FAULTS, Site, SiteError
+from eco_actor.scan.site import MAX_FILE, MOST_FAULTS, Site, SiteError, SiteUnreadable
 from eco_actor.scan.site_file import MAX_BINS, MAX_TEXT
-from tests.scan.site_files import faults_of, site_of, written
+from tests.scan.site_files import UNREADABLE, faults_of, site_of, written
 
 BINS: Final = "bins: [plastic, metal, general]\n"
 
@@ -226,6 +226,18 @@ def test_what_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
         with pytest.raises(SiteError, match=why) as caught:
             Site.load(file)
         assert str(caught.value).startswith(f"{file}:1: ")
+
+
+@pytest.mark.parametrize("whose", ["site", "region"])
+def test_a_file_that_the_system_fails_to_read_is_none_of_its_faults(
+    tmp_path: Path, whose: str
+) -> None:
+    """It may be as it should, and may be read another time; so may that of the region."""
+    region = written(tmp_path, f"region: {{file: {UNREADABLE}}}")
+    with pytest.raises(SiteUnreadable, match="Input/output error") as caught:
+        Site.load(UNREADABLE if whose == "site" else region)
+    assert str(caught.value).startswith(f"{UNREADABLE}: ")
+    assert not isinstance(caught.value, SiteError)
 
 
 def test_too_many_faults_are_counted(tmp_path: Path) -> None:

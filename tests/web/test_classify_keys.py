@@ -50,7 +50,7 @@ async def test_an_option_that_says_nothing_is_as_none(plain: Client) -> None:
         {"lang": "en"},
         {"category": "metal"},
         {"realtime": False},
-        {"revises": "18bcfe56800nobody_knows_this_one"},
+        {"revises": "18bcfe56800nobody_knows_this_one_"},
     ],
 )
 @pytest.mark.parametrize("way", WAYS)

@@ -16,6 +16,7 @@ from tests.web.serving import Server
 from tests.web.test_classify import check_accepted
 
 PICTURE = encoded(drawn())
+OTHER = "18bcfe56800nobody_knows_this_one_"
 WET_PAPER = {"category": "paper", "tags": ["soiled"], "realtime": False, "lang": "en"}
 
 each_way = pytest.mark.parametrize("way", WAYS)
@@ -183,8 +184,8 @@ async def test_an_option_that_it_cannot_be_is_named(
 @pytest.mark.parametrize(
     ("name", "value"),
     [("realtime", 1), ("realtime", "true"), ("lang", None), ("category", 5), ("tags", "soiled"),
-     ("tags", [1]), ("tags", None), ("user_input", {}), ("after_scan", True), ("revises", 1), ("image", 1),
-     ("image", [PICTURE[:3].hex()])],
+     ("tags", [1]), ("tags", None), ("user_input", {}), ("after_scan", True), ("revises", 1),
+     ("image", 1), ("image", [PICTURE[:3].hex()])],
 )  # fmt: skip
 async def test_json_has_types(plain: Client, name: str, value: object) -> None:
     """422 that names an option of another type: nothing is made to fit."""

@@ -220,3 +220,10 @@ async def test_as_many_parts_as_there_may_be_are_read() -> None:
     others = [part("tags", b"broken")] * (MAX_PARTS - 1)
     form = await read(*others, PICTURE)
     assert form == Form(b"xyz", [("tags", "broken")] * (MAX_PARTS - 1))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0", bytes(10_000)])
+async def test_a_picture_under_another_name_is_told_how_its_part_is_called(content: bytes) -> None:
+    """Whether it is small or large: nobody guesses it from what is wrong with a text."""
+    with pytest.raises(Problem, match="photo: .* is called image"):
+        await read(part("photo", content))

@@ -79,14 +79,14 @@ def test_a_file_without_a_token_is_refused(tmp_path: Path, content: bytes) -> No
 
 
 def test_a_spoilt_token_is_said_in_one_line(tmp_path: Path) -> None:
-    """Exit 2: empty, and something else in its place."""
+    """Exit 2 when it is empty; 1 when the system does not give it, which may pass."""
     words: list[str | Path] = ["serve", "--port", "0", "--data-dir", tmp_path, "--vision", "off"]
     file = tmp_path / "operator-token"
     file.touch()
     check_refused(run(*words), 2, str(file), "empty")
     file.unlink()
     file.mkdir()
-    check_refused(run(*words), 2, str(file))
+    check_refused(run(*words), 1, str(file))
 
 
 async def test_without_durability_nothing_is_written(
