@@ -225,5 +225,5 @@ async def test_as_many_parts_as_there_may_be_are_read() -> None:
 @pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0", bytes(10_000)])
 async def test_a_picture_under_another_name_is_told_how_its_part_is_called(content: bytes) -> None:
     """Whether it is small or large: nobody guesses it from what is wrong with a text."""
-    with pytest.raises(Problem, match="photo: .* is called image"):
+    with pytest.raises(Problem, match=r"photo: .* is called image"):
         await read(part("photo", content))
