@@ -22,6 +22,9 @@ from eco_actor import Config, Durability, Eco, Verdict, setup
 from eco_actor.provision import lock
 from tests.web.client import Client
 
+OURS: Final = ("eco-", "store-")
+"""What the names of our threads begin with."""
+
 LOOPS_OWN: Final = ("asyncio_", "uvloop_", "MainThread", "ThreadPoolExecutor-")
 """Threads of the loop, which others use as well, and of the tests."""
 
@@ -102,6 +105,14 @@ def traces() -> dict[str, Any]:
         "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook),
         "warnings": list(warnings.filters),
     }
+
+
+async def traces_left() -> dict[str, Any]:
+    """The same at the end, once threads of ours that said that they are through have ended."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(OURS):
+            await asyncio.to_thread(thread.join, 5.0)
+    return traces()
 
 
 def _files() -> dict[str, str]:

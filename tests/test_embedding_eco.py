@@ -26,7 +26,7 @@ from eco_actor import (
     parts,
 )
 from eco_actor.scan.tables import ALL_COUNTS
-from tests.embedded import Says, blind, free, memory, traces
+from tests.embedded import Says, blind, free, memory, traces, traces_left
 from tests.scan.site_files import UNREADABLE
 from tests.web.handed_over import until
 from tests.web.held import GLASS, PICTURE, Held
@@ -136,7 +136,7 @@ async def test_one_too_many_is_busy_and_nothing_is_accepted() -> None:
 async def without_a_trace(*but: str) -> AsyncIterator[None]:
     before = traces()
     yield
-    after = traces()
+    after = await traces_left()
     for name in before.keys() - {*but}:
         assert after[name] == before[name], name
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from eco_actor import Config, Eco, Unavailable
 from eco_actor.provision import lock
-from tests.embedded import Host, blind, traces
+from tests.embedded import Host, blind, traces_left
 from tests.web.client import JPEG, data_of
 from tests.web.handed_over import until
 from tests.web.held import PICTURE, Held
@@ -23,7 +23,7 @@ async def settled() -> dict[str, Any]:
     for _ in range(5):
         await asyncio.sleep(0)
     gc.collect()
-    return traces()
+    return await traces_left()
 
 
 async def follow_until_the_end(

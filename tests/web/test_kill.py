@@ -80,7 +80,7 @@ async def test_the_root_cannot_be_killed(blind: Eco, running: Running) -> None:
 @pytest.mark.parametrize(
     "path",
     ["", "/", "eco", "eco/http", "/eco/", "/eco//http", "/eco/http/", "/eco/nobody", "/ECO/http",
-     "/eco/http/x", "/eco/work/pipeline/rule/1/x", "/other", "../eco", "/eco/\0", "x" * 50_000],
+     "/eco/http/x", "/eco/work/pipeline/rule/1/x", "/other", "../eco", "/eco/\0", "x" * 3_000],
 )  # fmt: skip
 async def test_who_is_not_there_cannot_be_killed(blind: Eco, running: Running, path: str) -> None:
     """404, also for ways of writing the path of somebody who is."""
