@@ -258,6 +258,6 @@ def test_what_is_told_and_what_the_gaps_cover_is_what_was_published(
 ) -> None:
     """On every transport, under every rule, over stalls, cuts, resumes and trims."""
     how = settings(
-        max_examples=120, stateful_step_count=40, deadline=None, derandomize=True, database=None
+        max_examples=200, stateful_step_count=40, deadline=None, derandomize=True, database=None
     )
     run_state_machine_as_test(Delivery, settings=how)

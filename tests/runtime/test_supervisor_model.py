@@ -10,7 +10,7 @@ from tests.runtime.otp_machine import Machine
 from tests.runtime.otp_model import Delays, Strategy
 
 SETTINGS: Final = settings(
-    max_examples=120,
+    max_examples=250,
     stateful_step_count=30,
     deadline=None,
     print_blob=True,

@@ -92,7 +92,7 @@ GOOD = {
 }
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=150)
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\xff\xd8\xff\xe0", GOOD["PNG"][:33]]))
 def test_any_bytes_are_a_picture_or_a_bad_one(body: bytes, start: bytes) -> None:
     """Nothing but BadPicture comes out of random bytes."""
@@ -103,7 +103,7 @@ def test_any_bytes_are_a_picture_or_a_bad_one(body: bytes, start: bytes) -> None
     assert max(picture.pixels.shape) <= LONGEST
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=250)
 @given(
     st.sampled_from(list(GOOD)),
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=12),

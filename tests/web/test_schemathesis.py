@@ -26,7 +26,7 @@ from tests.web.serving import GATED, Server
 
 pytestmark = pytest.mark.timeout(240)
 
-EXAMPLES: Final = 6
+EXAMPLES: Final = 10
 """Requests for an operation beyond those that go through its schemas systematically."""
 
 FEWEST: Final = 500
