@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from tests.faults.disks import full, injected, locked, small_disk
-from tests.faults.troubled import TOKEN, Patron, check_books, numbers, until
+from tests.faults.troubled import FITS, TOKEN, Patron, check_books, numbers, until
 from tests.web.checks import check_events
 from tests.web.client import data_of
 from tests.web.serving import GATED, Server
@@ -101,7 +101,7 @@ async def test_a_server_in_trouble_refuses_serves_and_recovers(
         with ExitStack() as stack:
             await asyncio.to_thread(stack.enter_context, trouble(running))
             opened(gates, *STEPS)  # now they would write
-            await patron.check_first_refusal()
+            await patron.check_first_refusal(fits=FITS if trouble is disk_full else 0)
             await patron.check_refusals(reason, photo=True)
             await patron.check_served(finished, under_way[1])
             await patron.check_transient()

@@ -92,12 +92,12 @@ class Patron:
         assert polled.status == 200, polled.body
         return bool(polled.json()["done"])
 
-    async def check_first_refusal(self) -> None:
+    async def check_first_refusal(self, *, fits: int = 0) -> None:
         """The trouble is noticed by the first who needs something written, and told at once.
 
-        On a full disk some may still fit into what the files have already.
+        On a full disk some, at most *fits*, may still find room in what the files have already.
         """
-        for _ in range(FITS):
+        for _ in range(fits + 1):
             answer = await self.publish()
             if answer.status != 202:
                 break
