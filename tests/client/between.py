@@ -5,44 +5,30 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-PIECE = 65536
+from tests.relaying import PIECE, Relay
 
 
-class Proxy:
+class Proxy(Relay):
     """Stands before the server at *upstream*. `lets()` says of each new connection how many bytes
     of the server's come through before both sides are reset; None: all."""
 
     def __init__(self, upstream: str, lets: Callable[[], int | None]) -> None:
-        address = urlsplit(upstream)
-        self._upstream = (address.hostname, address.port)
+        super().__init__(urlsplit(upstream).port or 80)
         self._lets = lets
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.url = ""
         self.cuts = 0
         self.said: list[bytearray] = []  # what the server said on each connection, cut or not
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
+    async def _pass_on(
+        self,
+        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        sending = asyncio.create_task(self._forward(client[0], server[1]))
         try:
-            up_reader, up_writer = await asyncio.open_connection(*self._upstream)
-        except OSError:
-            writer.transport.abort()
-            return
-        try:
-            sending = asyncio.create_task(self._forward(reader, up_writer))
-            try:
-                await self._answer(up_reader, writer)
-            finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
-        except (ConnectionError, asyncio.CancelledError):
-            pass
+            await self._answer(server[0], client[1])
         finally:
-            up_writer.transport.abort()
-            writer.transport.abort()
-            self._tasks.discard(task)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(PIECE):
@@ -68,13 +54,5 @@ class Proxy:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Proxy"]:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
+        async with self.opened():
             yield self
-        finally:
-            server.close()
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await server.wait_closed()

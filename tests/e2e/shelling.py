@@ -3,9 +3,10 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -47,7 +48,7 @@ class Shelled:
         self.mark = "v0"
         self.url = ""
         self._static = static
-        self._door: asyncio.Server | None = None
+        self._door = AsyncExitStack()
         self._port = 0
 
     def change(self) -> None:
@@ -63,18 +64,14 @@ class Shelled:
 
     async def open(self) -> None:
         """The server can be reached."""
-        assert self._door is None
-        self._cutter = Cutter(self.server.port)
-        self._door = await asyncio.start_server(self._cutter.accept, "127.0.0.1", self._port)
-        self._port = self._door.sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
+        door = Cutter(self.server.port)
+        await self._door.enter_async_context(door.opened(self._port))
+        self.url = door.url
+        self._port = urlsplit(door.url).port or 0
 
     async def close(self) -> None:
         """Nobody answers, as if the server was killed: whatever was open is reset."""
-        if self._door is not None:
-            self._door.close()
-            await self._cutter.close()
-            self._door = None
+        await self._door.aclose()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

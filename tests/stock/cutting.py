@@ -5,13 +5,12 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
-PIECE: Final = 65536
+from tests.relaying import PIECE, Relay
 
 
-class Cutter:
-    """Passes connections on to *port*, byte by byte.
+class Cutter(Relay):
+    """Passes connections on, byte by byte.
 
     Once `marker` is set, the first connection through which these bytes come from the server ends
     right behind them: by a reset, or, when not `reset`, as if all had been said. Whatever comes
@@ -19,37 +18,21 @@ class Cutter:
     """
 
     def __init__(self, port: int) -> None:
-        self._port = port
-        self.url = ""
+        super().__init__(port)
         self.marker: bytes | None = None
         self.reset = True
-        self._serving: set[asyncio.Task[None]] = set()
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._serving.add(asyncio.create_task(self._serve(reader, writer)))
-
-    async def close(self) -> None:
-        """Reset whatever still passes."""
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Look after one connection until one of its sides is through."""
-        try:
-            there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        except ConnectionError:
-            writer.transport.abort()
-            return
+    async def _pass_on(
+        self,
+        client: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        server: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._pass(reader, back))
-                both.create_task(self._pass_until_cut(there, writer))
+                both.create_task(self._pass(client[0], server[1]))
+                both.create_task(self._pass_until_cut(server[0], client[1]))
         except* (ConnectionError, EOFError):
             pass
-        finally:
-            writer.transport.abort()
-            back.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(PIECE):
@@ -88,10 +71,5 @@ def _reset_at_close(writer: asyncio.StreamWriter) -> None:
 async def cutting(port: int) -> AsyncIterator[Cutter]:
     """A cutter before the server at *port* of this machine."""
     cutter = Cutter(port)
-    server = await asyncio.start_server(cutter.accept, "127.0.0.1", 0)
-    cutter.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    try:
+    async with cutter.opened():
         yield cutter
-    finally:
-        server.close()
-        await cutter.close()
