@@ -4,13 +4,13 @@ import json
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
+from tests import forking
 from tests.scan.site_files import UNREADABLE
 from tests.web.pictures import drawn, encoded
 from tests.web.serving import ROOT, Server, environment
@@ -20,15 +20,8 @@ def run(
     *words: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """run.py with these arguments, to its end."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "run.py"), *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=150,
-        cwd=cwd,
-        env=environment(**(env or {})),
-        check=False,
-    )
+    wanted = [str(ROOT / "run.py"), *map(str, words)]
+    return forking.run(wanted, env=environment(**(env or {})), cwd=cwd, timeout=150)
 
 
 def check_refused(done: "subprocess.CompletedProcess[str]", status: int, *words: str) -> None:

@@ -18,22 +18,16 @@ from eco_actor.client import Client, Event, Gap
 from eco_actor.following import Story, follow, shown
 from tests.client.odd_servers import Sayings, saying, serving
 from tests.client.ways import QUICK, STEPS, open_gates, token_of
+from tests.forking import Forked
 from tests.web.pictures import drawn, encoded
 from tests.web.serving import ROOT, Server, environment
 
 FENCE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
-def begin(*words: str, **env: str) -> "subprocess.Popen[str]":
+def begin(*words: str, **env: str) -> Forked:
     """The command, running."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "run.py"), "follow", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(**env),
-    )
+    return Forked([str(ROOT / "run.py"), "follow", *words], env=environment(**env))
 
 
 def run(*words: str, **env: str) -> tuple[int, list[str], list[str]]:
@@ -41,7 +35,7 @@ def run(*words: str, **env: str) -> tuple[int, list[str], list[str]]:
     with begin(*words, **env) as process:
         out, err = process.communicate(timeout=50)
     assert "Traceback" not in err, err
-    return process.returncode, out.splitlines(), err.splitlines()
+    return process.wait(), out.splitlines(), err.splitlines()
 
 
 async def finished(server: Server) -> tuple[str, str]:
@@ -92,8 +86,6 @@ def test_a_scan_is_followed_over_a_restart(gated_server: Server, gates: Path) ->
             return (await client.start(category="glass")).task_id
 
     with begin(asyncio.run(start()), "--url", gated_server.url) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
         first = process.stdout.readline()
         gated_server.kill()
         assert "trying again in" in process.stderr.readline()
@@ -182,11 +174,10 @@ async def test_a_channel_is_followed_until_it_is_interrupted(plain_server: Serve
 
         def follow() -> tuple[str, str, str, int]:
             with begin(*words) as process:
-                assert process.stdout is not None
                 first = process.stdout.readline()
                 process.send_signal(signal.SIGINT)
                 rest, err = process.communicate(timeout=50)
-            return first, rest, err, process.returncode
+                return first, rest, err, process.wait()
 
         first, rest, err, status = await asyncio.to_thread(follow)
     assert cursor is not None

@@ -4,13 +4,14 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).resolve().parents[2]
+from tests.forking import ROOT as ROOT
+from tests.forking import Forked
+
 RUN: Final = (str(ROOT / "run.py"),)
 GATED: Final = (str(Path(__file__).with_name("gated.py")),)
 
@@ -50,7 +51,7 @@ class Server:
         self._options = options
         self._env = environment(**(env or {}))
         self._program = program
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Forked | None = None
         self._lines: list[str] = []
 
     @property
@@ -62,7 +63,7 @@ class Server:
         return self._running.pid
 
     @property
-    def _running(self) -> "subprocess.Popen[str]":
+    def _running(self) -> Forked:
         assert self._process is not None, "the server does not run"
         return self._process
 
@@ -71,14 +72,8 @@ class Server:
         assert self._process is None, "the server runs already"
         asked = ["--port", str(self.port), "--data-dir", str(self.data_dir)]
         asked += ["--vision", self._vision, *self._options]
-        self._process = subprocess.Popen(
-            [sys.executable, *self._program, "serve", *asked],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self._env,
-        )
+        words = [*self._program, "serve", *asked]
+        self._process = Forked(words, env=self._env, stdout=subprocess.DEVNULL)
         self._listening = threading.Event()
         self._reader = threading.Thread(target=self._read_log, args=(self._process,), daemon=True)
         self._reader.start()
@@ -88,8 +83,7 @@ class Server:
             raise AssertionError(f"the server did not start:\n{self.log_text()}")
         return self
 
-    def _read_log(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stderr is not None
+    def _read_log(self, process: Forked) -> None:
         for line in process.stderr:
             self._lines.append(line)
             if found := _LISTENING.search(line):
@@ -126,5 +120,4 @@ class Server:
     def _forget(self) -> None:
         process, self._process = self._running, None
         self._reader.join()
-        assert process.stderr is not None
-        process.stderr.close()
+        process.close()
