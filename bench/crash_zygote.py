@@ -10,6 +10,7 @@ forked, `{"ended"}` with its status once it has ended (below 0: the signal). Its
 end of the server, too.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -31,6 +32,7 @@ FREE: Final = 3
 
 def main() -> int:
     os.closerange(FREE, os.sysconf("SC_OPEN_MAX"))
+    gc.freeze()  # what is here is shared with all servers; none of them needs to look at it again
     task = _wait_for_task()
     return 0 if task is None else _serve(task, Path(sys.argv[1]))
 
