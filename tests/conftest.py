@@ -16,11 +16,24 @@ from tests.web.serving import ROOT, Server  # noqa: E402
 
 MATERIALS = ("cardboard", "glass", "metal", "paper", "plastic")
 
+LONG_FIRST = ("faults", "e2e", "stock", "", "runtime", "scan", "client", "web")
+"""Folders whose files take long, and then the rest: so the processes are through together."""
+
 MAY_BLOCK = (  # at the start, when there is nobody to hold up
     ("eco_actor/web/pages.py", "__init__"),
     ("eco_actor/web/pages.py", "static_dir"),
     ("eco_actor/web/observer.py", "__init__"),
 )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first; within a folder the order is as it was."""
+
+    def place(item: pytest.Item) -> int:
+        folder = item.path.parent.relative_to(ROOT / "tests").name
+        return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import ssl
 import sys
 import threading
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -107,10 +107,13 @@ def traces() -> dict[str, Any]:
     }
 
 
-async def traces_left() -> dict[str, Any]:
-    """The same at the end, once threads of ours that said that they are through have ended."""
+async def traces_left(known: Collection[threading.Thread] = ()) -> dict[str, Any]:
+    """The same at the end, once threads of ours that said that they are through have ended.
+
+    *known* are those that go on.
+    """
     for thread in threading.enumerate():
-        if thread.name.startswith(OURS):
+        if thread.name.startswith(OURS) and thread not in known:
             await asyncio.to_thread(thread.join, 5.0)
     return traces()
 

@@ -134,9 +134,9 @@ async def test_one_too_many_is_busy_and_nothing_is_accepted() -> None:
 
 @contextlib.asynccontextmanager
 async def without_a_trace(*but: str) -> AsyncIterator[None]:
-    before = traces()
+    before, known = traces(), threading.enumerate()
     yield
-    after = await traces_left()
+    after = await traces_left(known)
     for name in before.keys() - {*but}:
         assert after[name] == before[name], name
 

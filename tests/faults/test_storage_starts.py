@@ -3,8 +3,6 @@
 import asyncio
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Final
 import aiohttp
 import pytest
 
+from tests import forking
 from tests.faults.disks import contents, full, locked, read_only, small_disk
 from tests.faults.troubled import TOKEN, Patron, rows
 from tests.web.serving import RUN, Server, environment
@@ -25,15 +24,8 @@ FILES: Final = ("eco.db", "eco.db-wal")
 
 def refused(data_dir: Path, *options: str) -> tuple[int, str]:
     """The exit status of a start that must fail, and all that it said."""
-    words = [sys.executable, *RUN, "serve", "--port", "0", "--vision", "off"]
-    done = subprocess.run(
-        [*words, "--data-dir", str(data_dir), *options],
-        capture_output=True,
-        text=True,
-        timeout=BOUND_S,
-        env=environment(),
-        check=False,
-    )
+    words = [*RUN, "serve", "--port", "0", "--vision", "off", "--data-dir", str(data_dir)]
+    done = forking.run([*words, *options], env=environment(), timeout=BOUND_S)
     assert done.stdout == ""
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, done.stderr
