@@ -9,11 +9,12 @@ from typing import Any, Final
 from eco_actor.eventlog import Event, StoreError, StoreFull, StoreUncertain, Write
 from eco_actor.runtime import DynamicSupervisor, Ref, Restart, child
 from eco_actor.scan.events import first_event
+from eco_actor.scan.messages import Cancel
 from eco_actor.scan.options import Options
 from eco_actor.scan.picture import Picture
-from eco_actor.scan.scan import Cancel, Pipeline, Scan
+from eco_actor.scan.scan import Pipeline, Scan
 from eco_actor.scan.state import STEPS, ScanState
-from eco_actor.scan.tables import ADD_PICTURE, ADD_SCAN
+from eco_actor.scan.tables import ADD_PICTURE, ADD_SCAN, NAME_THING
 from eco_actor.scan.task_id import TaskIds, actor_name
 from eco_actor.scan.tries import Tries
 from eco_actor.scan.vision import Pixels
@@ -105,6 +106,8 @@ class Admission:
         tries = FIRST if picture is not None and self._begins_at_once() else None
         mark = (tries.step, tries.number) if tries is not None else (None, 0)
         writes = [Write(ADD_SCAN, (task_id, at_ms, options.pack(), int(keyed), *mark))]
+        if options.before is not None:
+            writes.append(Write(NAME_THING, (task_id, options.before)))
         if picture is not None:
             writes.append(Write(ADD_PICTURE, (task_id, picture.jpeg)))
         writes.extend(more(task_id))

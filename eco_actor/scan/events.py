@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eco_actor.eventlog import Draft
+from eco_actor.scan.state import ENDED, STEPS
 
 
 def channel(task_id: str) -> str:
@@ -35,3 +36,11 @@ def first_event(task_id: str, at_ms: int, wall_ms: int) -> Draft:
     """The event that comes with the acceptance of a scan."""
     data = step_event(task_id, 1, "vision", "processing", 10, wall_ms)
     return Draft(channel(task_id), data, at_ms, opens=True)
+
+
+def said(event: dict[str, Any], at_ms: int) -> Draft:
+    """A later event of a scan, made by `step_event`."""
+    step, status = event["step"], event["status"]
+    final = step == STEPS[-1] or status in ENDED
+    terminal = final or step == "answer"
+    return Draft(channel(event["task_id"]), event, at_ms, terminal=terminal, final=final)

@@ -12,7 +12,8 @@ class Options:
 
     `category` is the user's own choice, which vision does not question; `tags` are conditions, a
     set in the order of the alphabet; `after_scan` is the task whose "unsure" the category answers;
-    `revises` is the task whose thing is asked about again, and which was counted for it.
+    `revises` is the task whose thing is asked about again: it was counted for it, and a thing is
+    rewarded once.
     """
 
     lang: str = "ko"
@@ -21,6 +22,11 @@ class Options:
     user_input: str | None = field(default=None, repr=False)
     after_scan: str | None = None
     revises: str | None = None
+
+    @property
+    def before(self) -> str | None:
+        """An earlier scan of the same thing."""
+        return self.revises or self.after_scan
 
     def pack(self) -> bytes:
         fields = {name: getattr(self, name) for name in self.__slots__}

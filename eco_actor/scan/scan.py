@@ -15,15 +15,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from eco_actor.eventlog import Chain, Draft, Event, EventLog, StoreError, Write
+from eco_actor.eventlog import Chain, Event, EventLog, StoreError, Write
 from eco_actor.eventlog.clock import wall_ms
 from eco_actor.runtime import Actor, Down, Exit, MailboxSpec, Outcome, Ref
 from eco_actor.scan.counts import Tally
-from eco_actor.scan.events import channel, step_event
+from eco_actor.scan.events import said, step_event
+from eco_actor.scan.grants import Grants, granted
+from eco_actor.scan.messages import Cancel, Late, Message, Retry, Stored, Unknown, Unrewarded
 from eco_actor.scan.options import Options
 from eco_actor.scan.stages import Fields, StageInput, chosen
-from eco_actor.scan.state import ENDED, STANDARD, STEPS, ScanState, Steps
-from eco_actor.scan.tables import ADD_REWARD, DROP_PICTURE, FINISH_SCAN
+from eco_actor.scan.state import STANDARD, ScanState, Steps
+from eco_actor.scan.tables import DROP_PICTURE, FINISH_SCAN
 from eco_actor.scan.tries import MOST, Left, Mark, Tries
 from eco_actor.scan.vision import Pixels
 from eco_actor.scan.volume import Volume
@@ -52,31 +54,7 @@ class Pipeline:
     left: Left = field(default_factory=Left)
     steps: Steps = STANDARD
     tally: Tally | None = None  # None: nothing is counted
-
-
-@dataclass(frozen=True, slots=True)
-class Late:
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """The client no longer wants the answer. Too late once it is out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The scan's last event is durable; or one of its events could not be written."""
-
-    error: StoreError | None
-
-
-Message = Done | Failed | NotBegun | Late | Retry | Cancel | Stored
+    grants: Grants = field(default_factory=Grants)
 
 
 class Scan(Actor[Message]):
@@ -114,6 +92,7 @@ class Scan(Actor[Message]):
         self.pool: Pool | None = None  # of that stage
         self.worker: Ref[Work] | None = None
         self.work: Work | None = None
+        self.thing: str | None = None  # whose grant it has taken
 
     def init(self) -> None:
         try:
@@ -154,6 +133,10 @@ class Scan(Actor[Message]):
                 self._try_again("step_timeout", "no result within the time this step has")
             case Retry(attempt) if self.pool is not None and attempt == self.attempt:
                 self._hand_over()
+            case Unrewarded(thing, fields):
+                self._granted(thing, fields)
+            case Unknown(failure):
+                raise failure
 
     def terminate(self, reason: Exit) -> None:
         self._settle()
@@ -173,6 +156,7 @@ class Scan(Actor[Message]):
         # Which of its events are in the log is for recovery to find out.
         step = self.state.next_step or self.state.step
         self.pipeline.left.put(self.task_id, Tries(step, self.crashes))
+        self.pipeline.grants.give_back(self.thing)
         self.stop()
 
     # ---- attempts
@@ -244,6 +228,23 @@ class Scan(Actor[Message]):
 
     def _completed(self, fields: Fields) -> None:
         assert self.pool is not None
+        earned = self.pool.stage.name == "reward" and fields["reward"] is not None
+        if not earned or self.options.before is None:
+            self._conclude(fields)
+            return
+        self.first_attempt = self.attempt + 1  # this step is over, whatever comes of it
+        looking = self.pipeline.grants.unrewarded(self.pipeline.log, self.task_id, self.options)
+        self.pipe(looking, lambda thing: Unrewarded(thing, fields), Unknown)
+
+    def _granted(self, thing: str | None, fields: Fields) -> None:
+        if thing is not None and self.pipeline.grants.take(thing):
+            self.thing = thing
+        else:
+            fields = {**fields, "reward": None}
+        self._conclude(fields)
+
+    def _conclude(self, fields: Fields) -> None:
+        assert self.pool is not None
         stage = self.pool.stage
         writes: list[Write] = []
         if stage.name == "vision" and self.pixels is not None:
@@ -277,9 +278,7 @@ class Scan(Actor[Message]):
         self._next_stage()  # there is none: late results are nobody's
 
     def _grant(self, reward: Mapping[str, Any]) -> Write:
-        at_ms = self.pipeline.log.now_ms()
-        row = (self.task_id, reward["points"], reward["character"]["id"], at_ms)
-        return Write(ADD_REWARD, row)
+        return granted(self.thing or self.task_id, reward, self.pipeline.log.now_ms())
 
     def _say(
         self, step: str, status: str, progress: int, fields: Fields, writes: Sequence[Write] = ()
@@ -287,21 +286,15 @@ class Scan(Actor[Message]):
         at_ms, wall_ms = self.pipeline.log.now_ms(), self.pipeline.wall_ms()
         seq = self.state.seq + 1
         event = step_event(self.task_id, seq, step, status, progress, wall_ms, **fields)
-        final = step == STEPS[-1] or status in ENDED
-        draft = Draft(
-            channel(self.task_id),
-            event,
-            at_ms,
-            terminal=final or step == "answer",
-            final=final,
-        )
-        if final:
-            finish = Write(FINISH_SCAN, (self.task_id, at_ms))
-            writes = [*writes, finish]
+        draft = said(event, at_ms)
+        if draft.final:
+            writes = [*writes, Write(FINISH_SCAN, (self.task_id, at_ms))]
         self.pipeline.log.append([draft], writes, self._stored, self.chain)
         self.state.apply(event)
 
     def _stored(self, events: Sequence[Event], error: StoreError | None) -> None:
         self.pipeline.volume.add(events)
+        if error is not None:
+            self.pipeline.grants.give_back(self.thing)  # the actor may have ended by now
         if error is not None or any(event.final for event in events):
             self.ref.tell(Stored(error))

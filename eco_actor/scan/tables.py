@@ -13,9 +13,20 @@ ADD_SCAN: Final = Statement(
 )
 ADD_PICTURE: Final = Statement("INSERT INTO pictures (task_id, jpeg) VALUES ", "(?,?)")
 DROP_PICTURE: Final = Statement("DELETE FROM pictures WHERE task_id IN (", "?", ")")
-# The primary key is what grants a reward once, whatever happens in between.
+# For scans that ask again: the task that they name, or the one whose thing that one was.
+NAME_THING: Final = Statement(
+    "UPDATE scans SET thing = coalesce((SELECT asked.thing FROM scans AS asked"
+    " WHERE asked.task_id = named.column2), named.column2) FROM (VALUES ",
+    "(?,?)",
+    ") AS named WHERE scans.task_id = named.column1",
+)
+# The primary key is what grants a reward once, whatever happens in between. It is the first scan of
+# the thing, and goes with it.
 ADD_REWARD: Final = Statement(
-    "INSERT OR IGNORE INTO rewards (task_id, points, character, at_ms) VALUES ", "(?,?,?,?)"
+    "INSERT OR IGNORE INTO rewards (task_id, points, character, at_ms)"
+    " SELECT column1, column2, column3, column4 FROM (VALUES ",
+    "(?,?,?,?)",
+    ") CROSS JOIN scans ON scans.task_id = column1",
 )
 MARK_TRY: Final = Statement(
     "UPDATE scans SET step = mark.column2, tries = mark.column3 FROM (VALUES ",
@@ -81,10 +92,15 @@ TABLES: Final = Tables(
             # whether somebody said what it was that could not be told
             "ALTER TABLE scans ADD COLUMN answered INTEGER NOT NULL DEFAULT 0",
         ),
+        (
+            # the first scan of the same thing; NULL: it is that itself
+            "ALTER TABLE scans ADD COLUMN thing TEXT",
+        ),
     ),
     # A thing is added before it is dropped or changed: groups of a batch run in this order.
     statements=(
         ADD_SCAN,
+        NAME_THING,
         ADD_PICTURE,
         DROP_PICTURE,
         ADD_REWARD,
@@ -126,6 +142,14 @@ VOLUME: Final = (
 
 KEYED_COUNT: Final = "SELECT count(*) FROM scans WHERE keyed = 1 AND created_ms > ?"
 """How many scans their keys hold; reads all rows, so only when there are too many."""
+
+UNREWARDED: Final = (
+    "SELECT first.task_id FROM scans CROSS JOIN scans AS first ON first.task_id = scans.thing"
+    " WHERE scans.task_id = ? AND (first.finished = 1 OR ?)"
+    " AND NOT EXISTS (SELECT 1 FROM rewards WHERE rewards.task_id = first.task_id)"
+)
+"""The first scan of the thing that a scan asks about again, if it is kept, over (the second value
+true: or not), and nothing was granted for the thing."""
 
 GONE: Final = "SELECT 1 FROM gone WHERE task_id = ? AND at_ms >= ?"
 

@@ -8,8 +8,9 @@ import pytest
 from eco_actor.runtime import NORMAL, SHUTDOWN, Outcome
 from eco_actor.runtime.cell import Cell
 from eco_actor.runtime.testing import run_virtual
+from eco_actor.scan.messages import Cancel
 from eco_actor.scan.options import Options
-from eco_actor.scan.scan import Cancel, Scan
+from eco_actor.scan.scan import Scan
 from eco_actor.scan.tables import DROP_PICTURE, FINISH_SCAN
 from eco_actor.scan.task_id import actor_name
 from eco_actor.scan.workers import Done
