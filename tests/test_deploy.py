@@ -17,9 +17,9 @@ from eco_actor.delivery.liveness import HEARTBEAT
 from eco_actor.delivery.websocket import PING_S
 from eco_actor.doctor.machine import OTHER_FILES
 from eco_actor.progress import PROBE_S
+from eco_actor.web.json_scans import JSON_BODY
 from eco_actor.web.polls import MAX_WAIT_S
 from eco_actor.web.server import KEEPALIVE_S
-from eco_actor.web.uploads import MAX_BODY, SMALL_BODY
 from tests.web.serving import ROOT, STOP_S
 
 DEPLOY: Final = ROOT / "deploy"
@@ -85,7 +85,7 @@ def test_nginx_goes_with_the_server() -> None:
     """Nothing that the server takes or waits for is cut short by the proxy."""
     site = (DEPLOY / "nginx.conf").read_text()
     (largest,) = re.findall(r"client_max_body_size (\d+)m;", site)
-    assert int(largest) * 2**20 >= MAX_BODY * 4 / 3 + SMALL_BODY
+    assert int(largest) * 2**20 >= JSON_BODY
     (patience,) = re.findall(r"proxy_read_timeout (\d+)s;", site)
     assert int(patience) > max(MAX_WAIT_S, HEARTBEAT, PING_S, Config().sync_wait_s)
     assert KEEPALIVE_S > 60, "nginx keeps connections for a minute, and has to be the first to end"

@@ -7,8 +7,10 @@
     close     as buffer; more than `capacity` behind the cursor are refused
 
 Terminal events are told whatever the rule. Nothing is lost without a gap: what lies behind the
-cursor is in the answer, in its gap, or behind the answer's cursor. An interval has no meaning here:
-how often a client polls is its own pace.
+cursor is in the answer, in its gap, or behind the answer's cursor.
+
+With an interval an answer is held back until that is over. The server keeps nothing of a client
+between two polls: who comes with a cursor is taken to have been answered just now.
 """
 
 from collections import OrderedDict
@@ -21,7 +23,7 @@ import msgspec
 from eco_actor.delivery.frames import Format
 from eco_actor.delivery.gap import COALESCED, OVERFLOW, RESET, TRIMMED, Gap, Loss
 from eco_actor.delivery.rule import MAX_WAITING, RESERVE, SAMPLED, Refused, Rule, merged
-from eco_actor.eventlog import Cursor, Event, Place, Resume
+from eco_actor.eventlog import EARLIEST, Cursor, Event, Place, Resume
 from eco_actor.runtime import Overflow
 
 LIMIT: Final = 100
@@ -43,6 +45,14 @@ class Told:
     final: bool
 
 
+def held_back(rule: Rule, place: Place, after: str | None, wait: float) -> float:
+    """Seconds, from the arrival of a poll with the cursor *after*, for which its answer is held
+    back under *rule*, unless it is `urgent`; never more than it wants to *wait*."""
+    if after in (None, EARLIEST) or place.resume is Resume.RESET:
+        return 0.0  # it was not answered before
+    return min(rule.interval, wait)
+
+
 class Answer:
     """Takes in the events behind *place*, in order, and becomes what the poll is told.
 
@@ -50,6 +60,7 @@ class Answer:
     more), and RESERVE terminal ones beyond: where these end, it is `full`.
 
     `position`: everything up to there is accounted for. `behind`: how many events there were.
+    `urgent`: a terminal event is among them, which no interval holds back.
     """
 
     __slots__ = (
@@ -67,6 +78,7 @@ class Answer:
         "final",
         "full",
         "position",
+        "urgent",
     )
 
     def __init__(
@@ -76,6 +88,7 @@ class Answer:
         self.behind = 0
         self.full = False
         self.final = False
+        self.urgent = False
         self._channel = channel
         self._rule = rule
         self._limit = limit
@@ -121,6 +134,7 @@ class Answer:
             return
         self.position = max(self.position, event.position)
         self.final = self.final or event.final
+        self.urgent = self.urgent or event.terminal or event.final
 
     def trimmed(self, upto: int) -> None:
         """The log has lost all up to the position *upto*, in the middle of the reading."""

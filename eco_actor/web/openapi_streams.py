@@ -29,6 +29,12 @@ TAG: Final = "streams"
 LENIENT: Final = " Options that are not known are ignored: polyfills of EventSource add their own."
 STRICT: Final = " Options that are not known are refused."
 
+POLLED: Final = (
+    "Answered at once when something lies behind the cursor. With `interval_ms`, a poll with a"
+    " cursor is answered with the newest, by its rule, when the interval is over since it came, or"
+    " its `wait` is; at once all the same with a scan's answer or end."
+)
+
 EVENT_STREAM: Final = "text/event-stream"
 
 SSE_HEADERS: Final[dict[str, Schema]] = {
@@ -157,7 +163,7 @@ FOLLOWING: Final = (
         name="pollScan",
         tag=TAG,
         summary="Follow a scan by long polling",
-        description="Answered at once when something lies behind the cursor." + STRICT,
+        description=POLLED + STRICT,
         path_parameters=TaskPath,
         query=PollQuery,
         empty_is_none=True,
@@ -178,7 +184,7 @@ FOLLOWING: Final = (
         name="pollChannel",
         tag=TAG,
         summary="Follow a channel by long polling",
-        description="Answered at once when something lies behind the cursor." + STRICT,
+        description=POLLED + STRICT,
         path_parameters=ChannelPath,
         query=PollQuery,
         empty_is_none=True,

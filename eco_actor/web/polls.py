@@ -1,8 +1,8 @@
 """Long polling: `GET /scan/{task_id}/events` and `GET /channels/{channel}/events`.
 
 A poll is answered at once when something lies behind its cursor, else as soon as something happens,
-or when its time is over. While it waits it is a subscriber and a timer; it has no task beyond that
-of its request.
+or when its time is over; with an interval, not before that is over. While it waits it is a
+subscriber and a timer or two; it has no task beyond that of its request.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from eco_actor.delivery.poll import (
     Answer,
     PollFormat,
     Told,
+    held_back,
 )
 from eco_actor.delivery.rule import Refused, Rule, rule_asked
 from eco_actor.delivery.traffic import BUSY, COMPLETE, ERROR, GOING_AWAY, GONE, Traffic
@@ -45,7 +46,7 @@ _LIMIT: Final = re.compile("[0-9]{1,4}")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The options of a poll; `interval_ms` is checked and has no effect, see `delivery.poll`."""
+    """The options of a poll; `wait` in seconds."""
 
     after: str | None
     wait: float
@@ -56,8 +57,8 @@ class Asked:
 class PollRoutes:
     """At most *most_waiting* polls wait; those beyond are refused with 503.
 
-    What is there already is told however many wait. When the server stops, those that wait are
-    answered with what there is: nothing.
+    What is there already is told however many wait, then whatever the interval. When the server
+    stops, those that wait are answered with what there is.
     """
 
     def __init__(
@@ -131,6 +132,8 @@ class PollRoutes:
 
     async def _poll(self, found: Found, asked: Asked, format: PollFormat) -> Told:
         """Read what there is, or else wait. Refused, Problem, StoreError."""
+        held = held_back(asked.rule, found.place, asked.after, asked.wait)
+        due = asyncio.get_running_loop().time() + held
         answer = Answer(found.channel, found.place, asked.rule, asked.limit, format.size)
         if found.live is None:
             await self._read(found.channel, answer)
@@ -138,8 +141,9 @@ class PollRoutes:
                 raise Problem(410, "gone", "the scan was just removed: scans are kept for a while")
         # From here on in the turn of the loop in which the reading ended: nothing gets in between.
         over = found.last is not None and answer.position >= found.last.position
-        if not (answer or over or self._stopped or asked.wait == 0.0):
-            await self._wait(found, answer, asked.wait)
+        if not (over or self._stopped or asked.wait == 0.0):
+            await self._wait(found, _Waiter(answer, due), asked.wait)
+            answer.reaches(self._log.head)  # whatever was offered until now is in the answer
         return answer.told(self._log.cursor)
 
     async def _read(self, channel: str, answer: Answer) -> None:
@@ -161,12 +165,21 @@ class PollRoutes:
             if position >= log.head:
                 return
 
-    async def _wait(self, found: Found, answer: Answer, seconds: float) -> None:
-        """Until something happens on the channel, or the time is over, or the server stops."""
+    async def _wait(self, found: Found, waiter: "_Waiter", seconds: float) -> None:
+        """Until there is something to tell that is due, or the time is over, or the server stops.
+
+        Returns at once when there is, or when there is something and too many wait. Problem.
+        """
+        if waiter.released.done():
+            return
         if len(self._waiters) >= self._most_waiting:
+            if waiter.has_something:
+                return
             raise Problem(503, BUSY, "too many polls are waiting: poll again later, or with wait=0")
-        waiter = _Waiter(answer)
-        timer = asyncio.get_running_loop().call_later(seconds, waiter.release)
+        loop = asyncio.get_running_loop()
+        timers = [loop.call_later(seconds, waiter.release)]
+        if waiter.held:
+            timers.append(loop.call_at(waiter.due, waiter.let_go))
         self._waiters.add(waiter)
         self._traffic.polls_waiting += 1
         self._log.subscribe(found.channel, waiter)
@@ -180,22 +193,42 @@ class PollRoutes:
             self._log.unsubscribe(found.channel, waiter)
             self._traffic.polls_waiting -= 1
             self._waiters.discard(waiter)
-            timer.cancel()
-        answer.reaches(self._log.head)  # whatever was offered until now is in the answer
+            for timer in timers:
+                timer.cancel()
 
 
 class _Waiter:
-    """A subscriber that puts what it is offered into the answer, and waits for the first of it."""
+    """A subscriber that puts what it is offered into the answer.
 
-    __slots__ = ("_answer", "released")
+    It is released with the first of it, but not before *due*, by the loop's clock, unless the
+    answer is urgent.
+    """
 
-    def __init__(self, answer: Answer) -> None:
+    __slots__ = ("_answer", "due", "held", "released")
+
+    def __init__(self, answer: Answer, due: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.due = due
+        self.released: asyncio.Future[None] = loop.create_future()
         self._answer = answer
-        self.released: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.held = due > loop.time()
+        self._look()
+
+    @property
+    def has_something(self) -> bool:
+        return bool(self._answer)
 
     def offer(self, event: Event) -> None:
         self._answer.add(event)
-        if self._answer:
+        self._look()
+
+    def let_go(self) -> None:
+        """It is due."""
+        self.held = False
+        self._look()
+
+    def _look(self) -> None:
+        if self._answer and (self._answer.urgent or not self.held):
             self.release()
 
     def release(self) -> None:

@@ -95,7 +95,8 @@ class ScanOptions(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
             str,
             Meta(
                 description="the id of the task that this asks again, with other conditions,"
-                " another language or another category: it is not counted; not with after_scan",
+                " another language or another category: it is not counted, and is rewarded only if"
+                " no other scan of the thing was; not with after_scan",
                 extra_json_schema={"pattern": f"^{TASK_ID.pattern}$"},
             ),
         ]

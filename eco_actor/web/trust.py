@@ -32,6 +32,7 @@ EXPOSED: Final = "Location, Retry-After"
 """Headers of answers that scripts of other origins may read, beside those they always may."""
 
 _AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{0,5}))?", re.I | re.A)
+_TARGET: Final = re.compile(r"[a-z][a-z0-9+.-]*://([^/?#]*)", re.I | re.A)
 _ORIGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*)://(.+)", re.I | re.A)
 
 
@@ -114,12 +115,13 @@ class Trust:
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Turn away who calls another server's name, and pages that may not change anything."""
         host = host_of(request)
-        if host.name not in self._names and not self._is_own(host.name):
-            raise Problem(
-                421,
-                "wrong_host",
-                f"this server is not called {host.name!r}: --allowed-host {host.name} says it is",
-            )
+        for name in (host.name, _named_in_target(request) or host.name):
+            if name not in self._names and not self._is_own(name):
+                raise Problem(
+                    421,
+                    "wrong_host",
+                    f"this server is not called {name!r}: --allowed-host {name} says it is",
+                )
         if request.method not in SAFE_METHODS or "Upgrade" in request.headers:
             self._check_origin(request, host)
         if (
@@ -201,6 +203,18 @@ def host_of(request: web.Request) -> Authority:
     except ValueError as error:
         detail = "Host: one is needed, a name or an address, and a port if there is one"
         raise Problem(400, "bad_host", detail) from error
+
+
+def _named_in_target(request: web.Request) -> str | None:
+    """The name in a target that is a whole address: by RFC 9112, 3.2.2, it is what was called,
+    whatever `Host` says. Here both have to be right. Problem for what is no name."""
+    found = None if request.raw_path.startswith("/") else _TARGET.match(request.raw_path)
+    if found is None:
+        return None
+    try:
+        return Authority.parse(found[1]).name
+    except ValueError as error:
+        raise Problem(400, "bad_host", f"the target of the request: {error}") from error
 
 
 def _origin(given: Iterable[str]) -> Origin | None:

@@ -29,6 +29,7 @@ SCANS: Final[Rows] = {
         "after_scan": "test_classify_ways::test_after_scan_answers_one_that_was_unsure",
         "after_scan, refused": "test_classify_ways::test_after_scan_needs_a_scan_that_ended_unsure",
         "revises": "test_classify_ways::test_revises_names_the_scan_that_is_asked_again",
+        "revises, rewards": "test_revises::test_a_thing_is_rewarded_once",
         "tags": "test_classify_ways::test_tags_change_what_is_to_be_done",
         "tags, unknown": "test_classify_ways::test_a_tag_that_there_is_not_is_named",
         "user_input": "test_classify_ways::test_what_a_client_says_is_kept",
@@ -120,6 +121,7 @@ STREAMS: Final[Rows] = {
         "capacity, beyond": "test_contract_refusals::test_an_option_that_cannot_be_is_refused",
         "defaults": "test_api_streams::test_what_is_not_said_is_told",
         "interval_ms": "test_contract_channels::test_with_an_interval_what_comes_in_between_gives_way",
+        "interval_ms, polls": "test_poll_intervals::test_over_a_socket_each_answer_takes_an_interval",
     },
     "gap": {
         "fields, read again": "test_api_streams::test_a_gap_has_the_five_fields_and_can_be_read_again",

@@ -1,6 +1,7 @@
 """Pictures in JSON: decoded to the last byte, in pieces, or said to be none."""
 
 import base64
+import io
 import json
 from typing import Any
 
@@ -13,6 +14,8 @@ from eco_actor.web.data_urls import PIECE, decode_data_url
 from eco_actor.web.json_scans import JSON_BODY, read_fields
 from eco_actor.web.problems import Problem
 from eco_actor.web.uploads import MAX_BODY, SMALL_BODY
+from tests.web.checks import check_problem
+from tests.web.client import Client
 
 KINDS = frozenset({"image/jpeg", "image/png", "image/webp"})
 PNG = "data:image/png;base64,"
@@ -241,12 +244,24 @@ def test_an_object_that_is_none_is_refused(body: bytes, status: int, told: str) 
     assert told in caught.value.detail
 
 
-def test_a_body_has_room_for_the_largest_picture() -> None:
-    """Its text, and as much beside it as any other body has."""
-    text = base64_of(b"\xff" * MAX_BODY)
+@pytest.mark.parametrize("slash", ["/", "\\/"])
+def test_a_body_has_room_for_the_largest_picture(slash: str) -> None:
+    """Its text, however slashes are written, and as much beside it as any other body has."""
+    text = base64_of(b"\xff" * MAX_BODY).replace("/", slash)
     body = b'{"user_input":"%s","image":"%s%s"}' % (b"x" * 2000, PNG.encode(), text.encode())
     assert len(body) <= JSON_BODY
     fields, cut = read_fields(body)
     assert list(fields) == ["user_input"]
     assert cut is not None
     assert len(cut) == len(PNG) + len(text)
+
+
+async def test_a_server_takes_the_largest_picture_with_escaped_slashes(plain: Client) -> None:
+    """It is read, decoded and counted as 8 MiB; one byte more is too large."""
+    for size, status, code in ((MAX_BODY, 422, "vision_off"), (MAX_BODY + 1, 413, "too_large")):
+        text = base64_of(b"\xff" * size).replace("/", "\\/")
+        body = f'{{"image":"{PNG}{text}"}}'.encode()
+        answer = await plain.post(
+            data=io.BytesIO(body), headers={"Content-Type": "application/json"}
+        )
+        check_problem(answer, status, code)

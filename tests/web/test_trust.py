@@ -108,6 +108,19 @@ def test_the_name_is_looked_at_before_anything_else(named: Server, line: str) ->
 
 
 @pytest.mark.parametrize(
+    ("name", "status"),
+    [("localhost", 200), ("ECO.example:80", 200), ("[::1]:8080", 200), ("evil.example", 421),
+     ("localhost.evil.example:80", 421), ("user@localhost", 400), ("localhost:x", 400)],
+)  # fmt: skip
+def test_a_whole_address_names_a_host_too(named: Server, name: str, status: int) -> None:
+    """As a proxy may send it: its name has to be one of ours as well."""
+    told_status, headers, _ = told(
+        named.url, f"GET http://{name}/healthz HTTP/1.1\r\nHost: localhost"
+    )
+    assert (told_status, headers["cache-control"]) == (status, "no-store")
+
+
+@pytest.mark.parametrize(
     ("host", "names", "others"),
     [
         ("0.0.0.0", ["192.0.2.1", "[2001:db8::1]:1", "0.0.0.0", socket.gethostname()], ["evil"]),
