@@ -1,6 +1,9 @@
 """The commands and their options, as `--help` tells them."""
 
 import argparse
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -9,13 +12,36 @@ from eco_actor.eventlog import Durability
 
 ON_OFF: Final = {"on": True, "off": False}
 
+_NUMBER: Final = re.compile("-?[0-9]{1,9}", re.ASCII)
+_OPTION: Final = re.compile(r"--[a-z-]+")
+
 ENVIRONMENT: Final = (
     "Each option is also read from the environment: --data-dir from ECO_DATA_DIR, and so on."
 )
 
 
+def read_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """A namespace with a `command` and its options. SystemExit, after the help, or with status 2
+    and the usage of the command that was meant."""
+    made, commands = _parsers()
+    given, others = made.parse_known_args(words)
+    if others:
+        command = commands[given.command]
+        near = get_close_matches(
+            others[0].partition("=")[0], _OPTION.findall(command.format_help())
+        )
+        hint = f": is {near[0]} meant?" if near else ""
+        command.error(f"unrecognized arguments: {' '.join(others)}{hint}")
+    return given
+
+
 def parser() -> argparse.ArgumentParser:
     """Reads a command line into a namespace with a `command` and its options."""
+    return _parsers()[0]
+
+
+def _parsers() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """That of a whole command line, and those of the commands."""
     made = argparse.ArgumentParser(
         description="Scan-to-answer server for recycling kiosks. Without a command: serve.",
         epilog="Exit status: 0; 1 when it failed; 2 when the settings cannot be.",
@@ -29,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _add_events(commands)
     _add_counts(commands)
     _add_follow(commands)
-    return made
+    return made, commands.choices
 
 
 def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -55,7 +81,7 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 def _add_settings(command: argparse.ArgumentParser) -> None:
     """What a server is told, and whoever looks where one is to run."""
     command.add_argument("--host", help="address to listen on (127.0.0.1)")
-    command.add_argument("--port", type=int, help="port to listen on, 0 picks a free one (8080)")
+    command.add_argument("--port", type=_port, help="port to listen on, 0 picks a free one (8080)")
     command.add_argument(
         "--insecure",
         action="store_true",
@@ -180,10 +206,19 @@ def _add_site(command: argparse.ArgumentParser) -> None:
 
 def _seconds(text: str) -> float:
     """Argparse names the option in its error."""
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"a number of seconds above 0, not {text!r}")
     return seconds
+
+
+def _port(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"a number from 0 to 65535, not {text!r}")
+    return int(text)  # whether it can be is checked with all else
 
 
 def _add_follow(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -19,8 +19,8 @@ import uvloop
 
 from eco_actor import counted, following, scanned, upkeep
 from eco_actor.app import Eco
-from eco_actor.arguments import ON_OFF, parser
-from eco_actor.config import Config, ConfigError, Unavailable, misspelt
+from eco_actor.arguments import ON_OFF, read_arguments
+from eco_actor.config import Config, ConfigError, Unavailable, no_setting, typos, unknown
 from eco_actor.doctor import examine, report
 from eco_actor.eventlog import Durability, StoreError
 from eco_actor.notify import Notifier, NotifyError
@@ -38,6 +38,9 @@ LISTENS: Final = "eco_actor.web.server"
 SWITCH_INTERVAL_S: Final = 0.0005
 """A busy loop starves the writer thread of the interpreter lock at the default of 5 ms."""
 
+TELLING: Final = frozenset({"serve", "doctor"})
+"""Commands that tell of variables which look like settings in ways of their own."""
+
 SAYING_ALL: Final = (StoreError, ConfigError, Unavailable, ModelUnavailable)
 """Errors whose text needs no more to be understood."""
 
@@ -51,8 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, "serve")
-    given = parser().parse_args(words)
+    given = read_arguments(words)
     before = threading.enumerate()
+    for fault in typos(os.environ) if given.command not in TELLING else ():
+        print(f"eco_actor: {fault}", file=sys.stderr)
     status = _status_of(lambda: COMMANDS[given.command](given))
     _leave_stuck_threads(status, before)
     return status
@@ -62,17 +67,20 @@ def _status_of(command: Callable[[], int]) -> int:
     """What *command* returns; when it raises, one line says why."""
     try:
         return command()
-    except (ConfigError, ModelUnavailable, SiteError, NotifyError) as error:
+    except (ConfigError, SiteError, NotifyError) as error:
         # of a site file each line begins with the place of a fault, as editors know it
         places = isinstance(error.__cause__ or error, SiteError)
         print(error if places else f"eco_actor: {error}", file=sys.stderr)
         return 2
     except StartFailed as error:
         print(f"eco_actor: could not start: {_reason(error)}", file=sys.stderr)
-    except (StoreError, Unavailable, SiteUnreadable) as error:
+    except (StoreError, Unavailable, SiteUnreadable, ModelUnavailable) as error:
         print(f"eco_actor: {error}", file=sys.stderr)
     except BrokenPipeError:  # whoever read it has enough; the interpreter would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename is not None else ""
+        print(f"eco_actor: {named}{error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("eco_actor: interrupted", file=sys.stderr)
     return 1
@@ -155,8 +163,8 @@ def _serve(given: argparse.Namespace) -> int:
     )
     # Whoever starts it waits for the line that says where it listens, however little else it logs.
     logging.getLogger(LISTENS).setLevel(min(logging.INFO, logging.root.level))
-    for name, meant in misspelt(os.environ).items():
-        log.warning("%s is no setting, and changes nothing: is %s meant?", name, meant)
+    for name, meant in unknown(os.environ).items():
+        log.warning("%s", no_setting(name, meant))
     _allow_open_files()
     eco = Eco(config)
     eco.notifier = Notifier.from_env(os.environ, os.getpid())
@@ -207,7 +215,7 @@ def _site_file(given: argparse.Namespace) -> Path | None:
 
 
 def _doctor(given: argparse.Namespace) -> int:
-    findings = examine(_config(given), misspelt(os.environ))
+    findings = examine(_config(given), unknown(os.environ))
     print(report(findings, as_json=given.json))
     return int(any(each.failed for each in findings))
 
@@ -246,8 +254,10 @@ def _stopped(data_dir: Path) -> IO[str]:
 
 def _restore(given: argparse.Namespace) -> int:
     data_dir = _data_dir(given)
-    if not given.file.exists():  # before a data directory is made for it
+    if not given.file.exists():
         raise StoreError(f"{given.file}: there is no such file")
+    if not data_dir.exists():  # before one is made for it
+        upkeep.check_backup(given.file)
     with _stopped(data_dir), _meter("restore") as meter:
         restored = upkeep.restore(data_dir, given.file, meter)
     print(f"{upkeep.database_in(data_dir)}: {upkeep.summary(restored.copied)}")

@@ -14,6 +14,9 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 MAX_HOURS: Final = 1_000_000  # a century, and a number that clocks can take
 
+OTHERS: Final = frozenset({"ECO_CACHE_DIR", "ECO_URL", "ECO_TRASHNET"})
+"""Variables that others here read: the model's cache, `follow`, the training of the head."""
+
 _COUNTS: Final = (
     "max_scans",
     "max_decodes",
@@ -68,6 +71,8 @@ class Config:
     keep_scan_mib: int = 256  # of all their events
 
     def __post_init__(self) -> None:
+        if not self.host.strip():
+            raise ConfigError("host is an address to listen on, such as 127.0.0.1, not empty")
         for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is at least 1, not {getattr(self, name)}")
@@ -100,20 +105,33 @@ class Config:
         values = {name: value for name, value in given.items() if value is not None}
         for each in fields(cls):
             text = os.environ.get(f"ECO_{each.name.upper()}")
-            if text is not None and each.name not in values:
+            if text and each.name not in values:  # one that is empty is none
                 values[each.name] = _parse(each.name, text, each.default)
         return cls(**values)
 
 
-def misspelt(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Names in *environ* that are no setting but nearly are, and the settings that may be meant."""
-    known = {f"ECO_{each.name.upper()}" for each in fields(Config)} | {"ECO_CACHE_DIR", "ECO_URL"}
+def unknown(environ: Mapping[str, str]) -> Mapping[str, str | None]:
+    """Names in *environ* that look like a setting and are none, each with the one that it nearly
+    is."""
+    known = OTHERS | {f"ECO_{each.name.upper()}" for each in fields(Config)}
     near = {
         name: get_close_matches(name, known, 1, cutoff=0.85)
         for name in environ
         if name.startswith("ECO_") and name not in known
     }
-    return {name: found[0] for name, found in near.items() if found}
+    return {name: found[0] if found else None for name, found in near.items()}
+
+
+def no_setting(name: str, meant: str | None) -> str:
+    """What to tell of a name that is unknown."""
+    hint = f": is {meant} meant?" if meant is not None else ""
+    return f"{name} is no setting, and changes nothing{hint}"
+
+
+def typos(environ: Mapping[str, str]) -> list[str]:
+    """What to tell of names that nearly are settings; other programs may have such, too."""
+    found = unknown(environ).items()
+    return [no_setting(name, meant) for name, meant in found if meant is not None]
 
 
 def _parse(name: str, text: str, default: Any) -> Any:
@@ -131,13 +149,27 @@ def _parse(name: str, text: str, default: Any) -> Any:
             case tuple():
                 return tuple(word.strip() for word in text.split(",") if word.strip())
             case None if name == "site":
-                return Path(text) if text else None
+                return Path(text)
             case None:
                 return text
             case _:
                 return type(default)(text)
     except (KeyError, ValueError) as error:
-        raise ConfigError(f"ECO_{name.upper()} cannot be {text!r}") from error
+        raise ConfigError(f"ECO_{name.upper()} cannot be {text!r}: {_wanted(default)}") from error
+
+
+def _wanted(default: Any) -> str:
+    match default:
+        case bool():
+            return "it is on or off"
+        case int():
+            return "it is a whole number"
+        case float():
+            return "it is a number"
+        case Durability():
+            return f"it is one of {', '.join(each.value for each in Durability)}"
+        case _:
+            return "it is something else"
 
 
 def _is_loopback(host: str) -> bool:

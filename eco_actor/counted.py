@@ -12,14 +12,14 @@ from eco_actor.eventlog.schema import IDENTIFIED, check_ours
 from eco_actor.scan.counts import Counted, Row, by_bin
 from eco_actor.scan.rules import RuleBook
 from eco_actor.scan.tables import ALL_COUNTS, COUNTED, TABLES
-from eco_actor.upkeep import check_settled, database_in
+from eco_actor.upkeep import check_there, database_in
 
 HEAD: Final = ("answers", "unsure", "of these answered", "bin")
 
 
 def read_counts(data_dir: Path) -> list[Row]:
     """The counts in the database of *data_dir*. Blocks. StoreError."""
-    check_settled(data_dir)
+    check_there(data_dir)
     database = database_in(data_dir)
 
     def read(db: sqlite3.Connection) -> list[Row]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from eco_actor.client import Client, EcoError, Event, Gap, State, Waiting
+from eco_actor.client import Client, EcoError, Event, Gap, Problem, State, Waiting
 from eco_actor.client.link import Asked
 from eco_actor.config import ConfigError
 
@@ -163,7 +163,9 @@ async def follow(
                 story.status = snapshot["status"]
                 story.answer = (snapshot["result"] or {}).get("answer", {}).get("text")
     except EcoError as error:
-        note(shown(str(error)))
+        another = isinstance(error, Problem) and error.code.startswith("http_")
+        hint = f": is {client.url} another server? --url names one" if another else ""
+        note(shown(f"{error}{hint}"))
         return 1
     except TimeoutError:
         if patience is not None and patience.unanswered:

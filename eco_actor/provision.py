@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from eco_actor import upkeep
 from eco_actor.config import Config, ConfigError, Unavailable
 from eco_actor.eventlog import Durability, SqliteStore
 from eco_actor.runtime import Watchdog
+from eco_actor.scan.model_cache import ModelUnavailable, default_cache_dir
 from eco_actor.scan.picture import BadPicture, Picture
 from eco_actor.scan.tables import TABLES
 from eco_actor.scan.vision import Classifier
@@ -128,11 +130,32 @@ def _cannot_look(body: bytes) -> Picture:
 
 def load_classifier() -> Classifier:
     """The vision back end of the device, warm. Blocks for some tenths of a second, or for minutes
-    where the model has to be made first. ModelUnavailable when it can be neither found nor made.
+    where the model has to be made first. ModelUnavailable when it can be neither found nor made;
+    ConfigError when that is because no directory can be where it is to be kept.
     """
     from eco_actor.scan.lite0 import Lite0
 
-    return Lite0.load()
+    cache = default_cache_dir()
+    try:
+        return Lite0.load(cache)
+    except ModelUnavailable as error:
+        if (why := _cannot_be(cache)) is not None:
+            what = f"the model cannot be kept in {cache}: {why}: ECO_CACHE_DIR names another place"
+            raise ConfigError(what) from error
+        raise
+
+
+def _cannot_be(folder: Path) -> str | None:
+    """Why *folder* neither is a directory to write in nor can be made one; None: it may be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return "something else is in the way"
+    except PermissionError:
+        return "there is no right to make it"
+    except OSError:
+        return None
+    return None if os.access(folder, os.W_OK | os.X_OK) else "there is no right to write there"
 
 
 async def threads_ended(

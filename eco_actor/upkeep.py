@@ -54,13 +54,34 @@ def backup(data_dir: Path, file: Path, progress: Progress, *, force: bool = Fals
     See `copy_database`. The operator's token is not in the database, so not in the copy.
     """
     database, file = database_in(data_dir), file.resolve()
-    check_settled(data_dir)
+    check_there(data_dir)
     if file.parent in (data_dir.resolve(), database.parent) and file.name in KEPT:
         raise StoreError(f"{file}: the server needs that name: give the backup another")
     return copy_database(database, file, progress, force=force)
 
 
+def check_there(data_dir: Path) -> None:
+    """StoreError when there is nothing to read, or about to be something else."""
+    try:
+        if data_dir.is_file():
+            raise StoreError(f"data directory {data_dir}: it is a file, not a directory")
+        check_settled(data_dir)
+        there = (database := database_in(data_dir)).exists()
+    except OSError as error:
+        raise StoreError(f"data directory {data_dir}: {error.strerror}") from error
+    if not there:
+        raise StoreError(
+            f"{database}: there is no such database: the first start of a server makes it;"
+            " --data-dir names its directory"
+        )
+
+
 # ---- restoring
+
+
+def check_backup(file: Path) -> None:
+    """StoreError when *file* is plainly none. What `restore` checks is more."""
+    consult(file.resolve(), lambda db: None)
 
 
 def restore(data_dir: Path, file: Path, progress: Progress) -> Restored:
@@ -178,7 +199,7 @@ def tell_events(
     With a server running or not, a page at a time. `note` is told what is missing: what was
     trimmed, and when the channel is unknown, why it may be. Blocks. StoreError.
     """
-    check_settled(data_dir)
+    check_there(data_dir)
     database, after, told = database_in(data_dir), 0, 0
     while True:
         epoch, page = _page(database, channel, after)

@@ -10,6 +10,7 @@ standard ones and one to which its end is told. The answer is its pid; its end i
 exit status (below 0: the signal). The end of the socket is the end of all that run.
 """
 
+import faulthandler
 import gc
 import json
 import os
@@ -81,6 +82,8 @@ def _be(task: dict[str, Any]) -> None:
     """Be the program, as if an interpreter had been started with these words."""
     os.environ.clear()
     os.environ.update(task["env"])
+    if "PYTHONFAULTHANDLER" in os.environ:  # what an interpreter does about it at its start
+        faulthandler.enable()
     os.chdir(task["cwd"])
     sys.argv[:] = task["words"]
     sys.path[0] = os.path.dirname(sys.argv[0])

@@ -105,6 +105,16 @@ def test_an_address_that_others_reach_can_be_meant(server: Callable[..., Server]
     assert status_of(f"{running.url}/healthz") == 200
 
 
+def test_a_start_says_where_it_listens_and_nothing_else(plain_server: Server) -> None:
+    """No warning, and not a word of SQLite: what is only to be known is for `doctor` to say."""
+    before, listens, _ = plain_server.log_text().partition("listening on ")
+    assert listens
+    lines = before.splitlines()
+    assert [line.split()[2:4] for line in lines] == [["INFO", "eco_actor.web.server:"]] * 2
+    assert "observer: http" in lines[0]
+    assert "sqlite" not in before.lower()
+
+
 def test_a_data_directory_belongs_to_one_server(server: Callable[..., Server]) -> None:
     """A second one is refused, for now; after the end of the first, even by kill, it is free."""
     first = server()
@@ -173,11 +183,11 @@ def test_a_file_is_no_data_directory(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_data_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """Exit 2 and one line, where the rights are missing."""
+    """Exit 1 and one line, where the rights are missing."""
     tmp_path.chmod(0o500)
     done = run("serve", "--port", "0", "--data-dir", tmp_path / "data", "--vision", "off")
     tmp_path.chmod(0o700)
-    check_refused(done, 2, str(tmp_path / "data"))
+    check_refused(done, 1, str(tmp_path / "data"))
 
 
 @pytest.mark.parametrize("content", [b"not a database" * 100, b""])

@@ -180,7 +180,7 @@ def test_what_is_wrong_with_other_settings_keeps_nobody_from_a_backup(
 INTERRUPTED = """
 import os, signal, sys
 from eco_actor import cli, upkeep
-upkeep.copy_database = lambda *args, **how: os.kill(os.getpid(), signal.SIGINT)
+upkeep.backup = lambda *args, **how: os.kill(os.getpid(), signal.SIGINT)
 sys.exit(cli.main())
 """
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +26,9 @@ from eco_actor import (
     UnknownScan,
     parts,
 )
+from eco_actor.runtime import StartFailed
 from eco_actor.scan.tables import ALL_COUNTS
+from eco_actor.web.server import HttpServer
 from tests.embedded import Says, blind, free, memory, traces, traces_left
 from tests.scan.site_files import UNREADABLE
 from tests.web.handed_over import until
@@ -161,6 +164,22 @@ async def test_a_server_of_its_own_gives_everything_back_too(tmp_path: Path) -> 
     async with without_a_trace(), eco.running(http=True):
         assert len(server_logger.filters) == 1
     await free(tmp_path)
+
+
+async def test_a_port_that_may_not_be_used_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 80 for whoever is not root: which port, and what to do."""
+
+    async def refuse(_: HttpServer) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(HttpServer, "_listen", refuse)
+    eco = Eco(Config(data_dir=tmp_path, vision=False, port=80))
+    async with without_a_trace():
+        with pytest.raises(StartFailed, match="port 80 may not be used by this user: --port"):
+            async with eco.running(http=True):
+                raise AssertionError("it started")
 
 
 async def test_a_directory_that_is_in_use_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
     async with Client("http://127.0.0.1:8080") as client:
         result = await client.scan(Path("bottle.jpg"), lang="en")
 
-client        Client: all calls
+client        Client: what it holds, and following; calls: all else that it can do
 following     Following: what is followed, over one connection after the other
 sse, ws, poll   the transports; event_stream is the parser
 http          requests and their answers

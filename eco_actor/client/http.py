@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -81,6 +82,13 @@ class Http:
     def headers(self, more: Mapping[str, str]) -> dict[str, str]:
         return {**self._headers, **more}
 
+    def nobody(self) -> Ended:
+        """To raise when there is no connection in time: who holds an answer back is somebody."""
+        url = urlsplit(self.base)
+        place = f"{url.hostname}:{url.port or (443 if url.scheme == 'https' else 80)}"
+        within = f"within {self.bounds.reach_s:g} s"
+        return ended("unreachable", f"no connection to {place} {within}")
+
     async def head(self, request: Request) -> aiohttp.ClientResponse:
         """The answer, of which the body is still to be read. Close it."""
         return await self.session.request(
@@ -90,7 +98,7 @@ class Http:
             headers=self.headers(request.headers),
             data=request.body,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.bounds.connect_s),
+            timeout=connecting(self.bounds),
         )
 
     async def once(self, request: Request, seconds: float) -> Answer:
@@ -100,6 +108,8 @@ class Http:
                 most = MOST if response.status < 300 else MOST_OF_PROBLEM
                 body = await read(response, most)
                 answer = Answer(response.status, response.headers, body)
+        except aiohttp.ConnectionTimeoutError as error:
+            raise self.nobody() from error
         except TimeoutError as error:
             raise ended("connect_timeout", f"no answer within {seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -123,6 +133,11 @@ class Http:
                 wait_s = link.ended(reason.end, now())
                 assert wait_s is not None, "no answer is an end"
             await asyncio.sleep(wait_s)
+
+
+def connecting(bounds: Bounds) -> aiohttp.ClientTimeout:
+    """For names, TCP and TLS together. All else is bounded by who asks."""
+    return aiohttp.ClientTimeout(total=None, connect=bounds.reach_s)
 
 
 async def read(response: aiohttp.ClientResponse, most: int) -> bytes:

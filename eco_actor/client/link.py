@@ -22,10 +22,11 @@ DOUBTFUL: Final = 2
 class Bounds:
     """Seconds. `first_s`: the longest first wait, which each failure doubles, up to `most_s`.
 
-    `connect_s`: for an answer's head, and the first word of a stream. `silent_s`, `ws_silent_s`:
-    without a byte; the server breaks its silence after 15 s, on a WebSocket after 25 s. `stable_s`:
-    a connection that lived so long makes the waits start over, as one does that brought something.
-    `answer_s`: for an answer, the upload of a picture included. `poll_s`: how long a poll waits.
+    `connect_s`: for an answer's head, and the first word of a stream; after four fifths of it there
+    is a connection, or nobody is there. `silent_s`, `ws_silent_s`: without a byte; the server
+    breaks its silence after 15 s, on a WebSocket after 25 s. `stable_s`: a connection that lived so
+    long makes the waits start over, as one does that brought something. `answer_s`: for an answer,
+    the upload of a picture included. `poll_s`: how long a poll waits.
     """
 
     first_s: float = 1.0
@@ -36,6 +37,11 @@ class Bounds:
     stable_s: float = 10.0
     answer_s: float = 60.0
     poll_s: float = 25.0
+
+    @property
+    def reach_s(self) -> float:
+        """For a connection: less than for an answer, so it is known which of them is missing."""
+        return 0.8 * self.connect_s
 
 
 def jittered(failures: int, first_s: float, most_s: float, random: float) -> float:

@@ -57,6 +57,8 @@ class Sse:
         except BaseException as error:
             if response is not None:
                 response.close()
+            if isinstance(error, aiohttp.ConnectionTimeoutError):
+                raise self._http.nobody() from error
             if isinstance(error, TimeoutError):
                 raise ended("connect_timeout", "the stream did not open") from error
             if isinstance(error, (aiohttp.ClientError, OSError)):

@@ -77,6 +77,8 @@ class Ws:
                     autoping=False,
                     max_msg_size=MOST,
                 )
+        except aiohttp.ConnectionTimeoutError as error:
+            raise self._http.nobody() from error
         except TimeoutError as error:
             raise ended("connect_timeout", "the connection did not open") from error
         except aiohttp.WSServerHandshakeError as error:

@@ -20,10 +20,10 @@ from eco_actor.web.trust import Trust
 log = logging.getLogger(__name__)
 
 
-def examine(config: Config, near: Mapping[str, str] | None = None) -> list[Finding]:
+def examine(config: Config, near: Mapping[str, str | None] | None = None) -> list[Finding]:
     """What works with these settings, here and now, and what does not. Blocks for seconds.
 
-    *near*: names that are no settings, but nearly are, and those that may be meant.
+    *near*: names that look like settings and are none, and those that may be meant.
     Changes nothing, and makes no data directory: what is written for a try is removed again. Never
     raises: what cannot be looked at is a finding, too.
     """
@@ -61,10 +61,11 @@ def _try(what: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
         yield fail(what, f"it could not be looked at: {error!r}", "this is an error of doctor")
 
 
-def _look_at_settings(config: Config, near: Mapping[str, str]) -> Iterator[Finding]:
+def _look_at_settings(config: Config, near: Mapping[str, str | None]) -> Iterator[Finding]:
     what, python = "settings", ".".join(map(str, sys.version_info[:3]))
     for name, meant in near.items():
-        yield warn(what, f"{name} is no setting, and changes nothing", f"is {meant} meant?")
+        advice = f"is {meant} meant?" if meant is not None else "serve --help has all that are"
+        yield warn(what, f"{name} is no setting, and changes nothing", advice)
     try:
         Trust(config.host, config.allowed_host, config.origin)
     except ValueError as error:

@@ -14,7 +14,10 @@ class Level(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, how it is, and what to do about it, for people."""
+    """What was looked at, how it is, and what to do about it, for people.
+
+    Further lines of `detail` are an example.
+    """
 
     level: Level
     what: str
@@ -62,4 +65,5 @@ def report(findings: Sequence[Finding], *, as_json: bool = False) -> str:
 
 def _line(each: Finding, width: int) -> str:
     advice = f" -> {each.advice}" if each.advice else ""
-    return f"{each.level.value:<4}  {each.what:<{width}}  {each.detail}{advice}"
+    detail, *example = each.detail.split("\n")
+    return "\n".join([f"{each.level.value:<4}  {each.what:<{width}}  {detail}{advice}", *example])

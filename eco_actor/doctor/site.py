@@ -1,11 +1,15 @@
 """The file about the kiosk."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from eco_actor.doctor.finding import Finding, fail, ok
 from eco_actor.scan.categories import CATEGORIES
 from eco_actor.scan.site import Site, SiteError, SiteUnreadable
+
+_NEXT: Final = re.compile(r"\n(?! )")  # indented lines belong to the one before
 
 
 def look_at_site(file: Path | None) -> Iterator[Finding]:
@@ -17,8 +21,8 @@ def look_at_site(file: Path | None) -> Iterator[Finding]:
     try:
         site = Site.load(file)
     except SiteError as error:
-        for line in str(error).splitlines():
-            yield fail(what, line, "serve refuses that")
+        for fault in _NEXT.split(str(error)):
+            yield fail(what, fault, "serve refuses that")
         return
     except SiteUnreadable as error:
         yield fail(what, str(error), "serve does not start until it can be read")

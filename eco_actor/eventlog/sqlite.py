@@ -34,7 +34,7 @@ from eco_actor.eventlog.store import (
     Told,
     Write,
 )
-from eco_actor.eventlog.threads import in_thread
+from eco_actor.eventlog.threads import in_thread, made_in_thread
 from eco_actor.eventlog.trimming import count_channels
 from eco_actor.eventlog.writer import CLOSED, Read, Trim, Writer
 
@@ -123,7 +123,10 @@ class SqliteStore:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._found, fault)
 
-        database, self._readers = await in_thread("store-open", lambda: self._open(damaged))
+        # Cancelled, it leaves no thread behind that touches the file while others open it.
+        database, self._readers = await made_in_thread(
+            "store-open", lambda: self._open(damaged), _close_opened
+        )
         self._database = database
         self._writer = Writer(database, self._settle)
         self._writer.start()
@@ -256,3 +259,11 @@ class SqliteStore:
         except sqlite3.Error as error:
             database.close(in_order=False)
             raise StoreError(f"{self._path}: {error}") from error
+
+
+def _close_opened(opened: tuple[Database, Readers | None]) -> None:
+    """Of an opening that nobody wants any more. The last to close a database checkpoints it."""
+    database, readers = opened
+    if readers is not None:
+        readers.close()
+    database.close()

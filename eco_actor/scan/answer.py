@@ -15,6 +15,12 @@ PARTICLES: Final = {
     "과/와": ("과", "와"),
     "으로/로": ("으로", "로"),
 }
+# What one does with a thing: particle behind the bin, request, duty. Two bins are places to go to.
+_PUT_IN: Final = ("에", "버려 주세요", "버려야")
+_PUT: Final = {
+    "bottle_return": ("으로/로", "가져가 주세요", "가져가야"),
+    "bulky": ("에", "내놓아 주세요", "내놓아야"),
+}
 _FIRST_SYLLABLE, _LAST_SYLLABLE = ord("가"), ord("힣")
 _FINALS = 28  # the syllable block is ordered so that code modulo 28 is the final; 0 means none
 _RIEUL = 8
@@ -63,9 +69,10 @@ def answer_for(name: str, rule: Rule, lang: str) -> str:
     check_language(lang)
     if lang == "ko":
         subject = with_particle(f"이런 {name}" if rule.moved else name, "은/는")
-        target = with_particle(rule.bin, "으로/로")
-        here = f"{subject} {target} 배출해 주세요."
-        away = f"{subject} {target} 배출해야 하는데, 이곳에는 없어요."
+        particle, please, should = _PUT.get(rule.bin_id, _PUT_IN)
+        target = with_particle(rule.bin, particle) if particle in PARTICLES else rule.bin + particle
+        here = f"{subject} {target} {please}."
+        away = f"{subject} {target} {should} 하는데, 이곳에는 없어요."
     else:
         here = f"{name}{' like this' if rule.moved else ''}: use the {rule.bin}."
         away = f"{here.removesuffix('.')}, which is not here."

@@ -22,7 +22,10 @@ MOST_FAULTS: Final = 100
 
 
 class SiteError(ValueError):
-    """A site file cannot be used; the text has one line a fault: `FILE:LINE: path: what`."""
+    """A site file cannot be used; the text has a line for each fault: `FILE:LINE: path: what`.
+
+    Indented lines below show how it should look. Of one that is not there: `site file FILE: why`.
+    """
 
 
 class SiteUnreadable(Exception):
@@ -51,7 +54,7 @@ class Site:
         SiteUnreadable."""
         site, unread = _read(file)
         if unread is not None:
-            raise SiteError(f"{file}:1: {unread}")
+            raise SiteError(f"site file {file}: {unread}")
         region, other, name = None, file, region_file(site)
         if name is not None:
             other = file.parent / name
@@ -88,7 +91,7 @@ def _read(file: Path) -> tuple[Document, str | None]:
     why = None
     try:
         if not stat.S_ISREG(file.stat().st_mode):  # to open a pipe would wait for its other end
-            why = "it is no file"
+            why = "it is a directory, not a file" if file.is_dir() else "it is no file"
         else:
             with file.open("rb") as opened:
                 data = opened.read(MAX_FILE + 1)

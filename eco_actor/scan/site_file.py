@@ -5,16 +5,14 @@ pass, each at the path in the file where it is.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 from eco_actor.scan.categories import CATEGORIES
-from eco_actor.scan.data_reader import LANGUAGES, DataReader, did_you_mean, join
+from eco_actor.scan.data_reader import did_you_mean, join
 from eco_actor.scan.presence import UNKNOWN
+from eco_actor.scan.site_values import Overlay, ValueReader
 from eco_actor.scan.yaml_file import Document
-
-MAX_TEXT: Final = 1000
-"""Characters of one text."""
 
 MAX_BINS: Final = 64
 """Bins that a file may declare; each is a label of the metrics, too."""
@@ -31,94 +29,23 @@ _COLOR: Final = re.compile(r"#[0-9a-f]{6}")
 _SHARED: Final = ("bin", "steps", "not_these", "why", "source")
 _OF_CATEGORY: Final = ("name", *_SHARED, "effects")
 _OF_EFFECT: Final = (*_SHARED, "first", "last", "always")
-_KINDS: Final[Mapping[type, str]] = {
-    dict: "a mapping",
-    list: "a list",
-    str: "a text",
-    bool: "true or false",
-    int: "a number",
-    type(None): "nothing",
-}
-
-Overlay = dict[str, Any]
-_T = TypeVar("_T")
+_NOT_THIS: Final = {"what": "what does not belong there", "bin": "where it goes instead"}
 
 
-class LocalReader(DataReader):
+class LocalReader(ValueReader):
     """Reads the parts that the file of a region and that of a site have in common.
 
     `bins` are those there are, as in a rules file, together with those that are declared; *tags*
-    the conditions that rules may speak of. Texts may be given once for all languages.
+    the conditions that rules may speak of.
     """
 
     def __init__(
         self, document: Document, bins: Mapping[str, Mapping[str, Any]], tags: tuple[str, ...]
     ) -> None:
-        super().__init__()
-        self.document = document
+        super().__init__(document)
         self.bins: dict[str, Mapping[str, Any]] = dict(bins)
         self.declared: dict[str, str] = {}  # the path of each bin that the file declares
         self._tags = tags
-
-    # ---- values
-
-    def kind_of(self, value: object) -> str:
-        return _KINDS[type(value)]
-
-    def table(self, value: object, path: str) -> dict[str, object]:
-        if isinstance(value, dict):
-            return value
-        self.note(path, f"expected a mapping of names to values, got {self.kind_of(value)}")
-        return {}
-
-    def keyed(self, value: object, path: str, kind: str, known: tuple[str, ...]) -> Overlay:
-        """A mapping with some of the *known* keys; what is wrong with the keys is noted."""
-        entries = self.table(value, path)
-        for key in entries:
-            if key not in known:
-                self.note(join(path, key), f"unknown {kind} {key!r}{did_you_mean(key, known)}")
-        return {key: item for key, item in entries.items() if key in known}
-
-    def given(self, value: object, path: str, kind: str, known: tuple[str, ...]) -> Overlay:
-        """The same without those that are given no value, which is a fault."""
-        entries = self.keyed(value, path, kind, known)
-        for key, item in entries.items():
-            if item is None:
-                self._note_empty(join(path, key))
-        return {key: item for key, item in entries.items() if item is not None}
-
-    def _note_empty(self, path: str) -> None:
-        hint = ""
-        if self.document.has_comment(path):
-            hint = ': what follows a # without quotes is a comment, so write "#..."'
-        self.note(path, f"no value is given{hint}")
-
-    def text(self, value: object, path: str) -> str:
-        if value is None:
-            self._note_empty(path)
-            return ""
-        if not isinstance(value, str):
-            hint = ": put it in quotes" if isinstance(value, int) else ""
-            self.note(path, f"expected a text, got {self.kind_of(value)}{hint}")
-            return ""
-        if len(value) > MAX_TEXT:
-            self.note(path, f"a text has at most {MAX_TEXT} characters, this has {len(value)}")
-        return super().text(value.strip(), path)
-
-    def localized(
-        self, value: object, path: str, read: Callable[[object, str], _T]
-    ) -> dict[str, _T]:
-        """One value for each language; one that is given alone is that of all."""
-        if not isinstance(value, dict):
-            return dict.fromkeys(LANGUAGES, read(value, path))
-        table = self.given(value, path, "language", LANGUAGES)
-        found = {lang: read(item, join(path, lang)) for lang, item in table.items()}
-        if not value:
-            self.note(path, f"no value is given: say it in one of {', '.join(LANGUAGES)}")
-        if not found:
-            return {}
-        other = next(iter(found.values()))
-        return {lang: found.get(lang, other) for lang in LANGUAGES}
 
     # ---- bins
 
@@ -127,14 +54,15 @@ class LocalReader(DataReader):
         looks: Overlay = {}
         entries = self.items(value, path, lambda item, at: (item, at))
         if value == []:
-            self.note(path, "an empty list")
+            self.note(path, "an empty list: name the bins that stand here, or take this away")
         if len(entries) > MAX_BINS:
             self.note(path, f"at most {MAX_BINS} bins, these are {len(entries)}")
         for item, at in entries[:MAX_BINS]:
             bin_id, look = self._bin(item, at, stand=stand)
             if bin_id in self.declared:
                 first = self.document.line(self.declared[bin_id])
-                self.note(at, f"the bin {bin_id!r} stands here twice, first on line {first}")
+                twice = f"the bin {bin_id!r} stands here twice, first on line {first}"
+                self.note(at, f"{twice}: keep one of them")
             elif bin_id:
                 self.declared[bin_id] = at
                 if look:
@@ -150,10 +78,11 @@ class LocalReader(DataReader):
         if not isinstance(item, dict):
             return "", {}
         if "id" not in entry:
-            self.note(join(path, "id"), "missing: which bin this is")
+            self.note(join(path, "id"), "missing: write which bin this is, such as id: paper")
         bin_id = self.text(entry["id"], join(path, "id")) if "id" in entry else ""
         if bin_id and (not _ID.fullmatch(bin_id) or bin_id == UNKNOWN):
-            self.note(join(path, "id"), f"{bin_id!r} cannot be: small letters, digits and _")
+            what = "write small letters, digits and _, a letter first, and not unknown"
+            self.note(join(path, "id"), f"{bin_id!r} cannot be an id: {what}")
             bin_id = ""
         if bin_id and bin_id not in self.bins:
             self._check_new(bin_id, item, path)
@@ -179,7 +108,7 @@ class LocalReader(DataReader):
     def _color(self, value: object, path: str) -> str:
         color = str(value).lower()
         if not _COLOR.fullmatch(color):
-            self.note(path, f'expected a colour such as "#1f6feb", got {value!r}')
+            self.note(path, f'a colour such as "#1f6feb" belongs here, in quotes, not {value!r}')
         return color
 
     def _give_shapes(self, looks: Overlay) -> None:
@@ -246,7 +175,7 @@ class LocalReader(DataReader):
                 return self._effects(value, path, of)
             case _:
                 if not isinstance(value, bool):
-                    self.note(path, f"expected true or false, got {self.kind_of(value)}")
+                    self.note(path, f"true or false belongs here, not {self.kind_of(value)}")
                 return value
 
     def _effects(self, value: object, path: str, of: str) -> Overlay:
@@ -263,7 +192,7 @@ class LocalReader(DataReader):
         if isinstance(value, dict):
             for key in ("what", "bin"):
                 if key not in value:
-                    self.note(join(path, key), "missing")
+                    self.note(join(path, key), f"missing: write {key}: and {_NOT_THIS[key]}")
         if "what" in entry:
             entry["what"] = self.name(entry["what"], join(path, "what"))
         if "bin" in entry:

@@ -8,12 +8,14 @@ from eco_actor.scan.answer import with_particle
 from eco_actor.scan.data_reader import LANGUAGES, Text, join
 from eco_actor.scan.presence import Instead, Presence
 from eco_actor.scan.rules_file import LAYERS, faults_in, merge
-from eco_actor.scan.site_file import LocalReader, Overlay
+from eco_actor.scan.site_file import LocalReader
+from eco_actor.scan.site_values import Overlay
 from eco_actor.scan.yaml_file import Document, Fault
 
 _OF_REGION: Final = ("name", "bins", "rules")
 _OF_SITE: Final = ("name", "region", "bins", "instead", "elsewhere", "rules", "texts")
 _TEXTS: Final = ("title", "lead", "notice")
+_LEAST: Final = ("name: Library",)
 _NATIONAL, _REGION, _SITE = LAYERS
 
 Rules = Mapping[str, Any]
@@ -34,6 +36,8 @@ class Description:
 
 
 class _RegionReader(LocalReader):
+    of_region = True
+
     def __init__(self, document: Document, path: str, national: Rules) -> None:
         super().__init__(document, national["bins"], tuple(national["tag_priority"]))
         self.path = path
@@ -78,8 +82,14 @@ class _SiteReader(LocalReader):
         entries = self.given(value, path, "bin", tuple(self.bins))
         for bin_id in entries:
             if self._here is not None and self._here.has(bin_id):
-                self.note(join(path, bin_id), f"the bin {bin_id!r} is here: see bins")
+                self.note(join(path, bin_id), f"the bin {bin_id!r} is here: {self._why(bin_id)}")
         return entries
+
+    def _why(self, bin_id: str) -> str:
+        """Why a bin is here, and what to write if it is not."""
+        if (at := self.declared.get(bin_id)) is None:
+            return "without a list `bins` all are; list those that are here, or take this away"
+        return f"it is in bins (line {self.document.line(at)}); take one of the two away"
 
     def _instead(self, value: object) -> dict[str, Instead]:
         found = {}
@@ -91,12 +101,13 @@ class _SiteReader(LocalReader):
                 target = entry.get("bin")
                 why = self.name(entry["why"], join(path, "why")) if "why" in entry else None
                 if "bin" not in item:
-                    self.note(at, "missing: the bin that is used instead")
+                    self.note(at, "missing: write which bin is used instead, as in bin: general")
                 if target is None:
                     continue
             other = self.one_of(target, at, "bin", self.bins)
             if other in self.bins and self._here is not None and not self._here.has(other):
-                self.note(at, f"the bin {other!r} is not here either: see bins")
+                what = "add it to bins, or name one that is"
+                self.note(at, f"the bin {other!r} is not here either: {what}")
             if other in self.bins:
                 found[bin_id] = Instead(other, why or self._reason(bin_id, other))
         return found
@@ -104,16 +115,17 @@ class _SiteReader(LocalReader):
     def _reason(self, bin_id: str, other: str) -> Text:
         missing, used = (self.bins[each].get("name", {}) for each in (bin_id, other))
         lacks = with_particle(missing.get("ko", ""), "이/가")
-        goes = with_particle(used.get("ko", ""), "으로/로")
         return {
-            "ko": f"이곳에는 {lacks} 없어서 {goes} 배출해요.",
+            "ko": f"이곳에는 {lacks} 없어서 {used.get('ko', '')}에 버려요.",
             "en": f"There is no {missing.get('en', '')} here, so the {used.get('en', '')} is used.",
         }
 
     def _elsewhere(self, value: object, instead: Mapping[str, Instead]) -> dict[str, Text]:
         entries = self._absent(value, "elsewhere")
         for bin_id in entries.keys() & instead.keys():
-            self.note(join("elsewhere", bin_id), "never told: instead has another bin for this")
+            at = self.document.line(join("instead", bin_id))
+            what = f"instead has another bin for this (line {at}); take one of the two away"
+            self.note(join("elsewhere", bin_id), f"never told: {what}")
         return {key: self.name(item, join("elsewhere", key)) for key, item in entries.items()}
 
 
@@ -133,8 +145,10 @@ def read_site(site: Document, region: Document | None, national: Rules) -> Descr
     whole: object = site.value
     for document, faults in ((site, known.site_faults), (region, known.region_faults)):
         if document is not None and document.value is None and not faults:
-            faults.append(Fault(1, "", "the file is empty"))
-    if site.broken or (region is not None and region.broken) or whole is None:
+            faults.append(Fault(1, "", "the file is empty: write at least a name", _LEAST))
+    if site.broken or whole is None:
+        return known
+    if region is not None and (region.broken or region.value is None):
         return known
     about = whole.get("region") if isinstance(whole, dict) else None
     regional = _read_region(about, site, region, national, known)
@@ -144,9 +158,9 @@ def read_site(site: Document, region: Document | None, national: Rules) -> Descr
     for overlay in known.overlays:
         merged = merge(merged, {key: each for key, each in overlay.items() if key != "layer"})
     in_all = faults_in(merged)
-    known.site_faults += [*_located(reader), *_caused(in_all, reader, regional)]
+    known.site_faults += [*reader.located, *_caused(in_all, reader, regional)]
     own = known.region_faults if region is not None else known.site_faults
-    own += [*_located(regional), *_caused(in_all, regional, reader)]
+    own += [*regional.located, *_caused(in_all, regional, reader)]
     if in_all and not (known.site_faults or known.region_faults):
         known.site_faults += [Fault(1, path, what) for path, what in in_all]
     return known
@@ -162,7 +176,7 @@ def _read_region(
         for key in value if isinstance(value, dict) else ():
             if key != "file":
                 where = f"region.{key}"
-                what = "belongs into the file of the region"
+                what = "belongs into the file of the region: write it there"
                 known.site_faults.append(Fault(site.line(where), where, what))
     else:
         reader = _RegionReader(site, "region", national)
@@ -176,10 +190,6 @@ def _read_region(
             reader.text(value["file"], "region.file")
     known.overlays.append({"layer": _REGION, **overlay})
     return reader
-
-
-def _located(reader: LocalReader) -> Iterable[Fault]:
-    return [Fault(reader.document.line(path), path, what) for path, what in reader.faults]
 
 
 def _caused(

@@ -13,9 +13,13 @@ from typing import Final, NamedTuple
 import yaml
 
 from eco_actor.scan.data_reader import join
+from eco_actor.scan.yaml_words import in_words, spaces_that_are_none
 
 MAX_DEPTH: Final = 16
 """Lists and mappings inside each other; what is deeper is not read."""
+
+INDENT: Final = "    "
+"""Before each line of an example: so it is no fault of its own."""
 
 _CONSTANTS: Final[Mapping[str, bool | None]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -27,15 +31,20 @@ _UNFIT: Final = re.compile("[\0-\b\v-\x1f\x7f\ud800-\udfff]")
 
 
 class Fault(NamedTuple):
-    """Something wrong: on which line, counted from 1, at which path, and what."""
+    """Something wrong: on which line, counted from 1, at which path, and what; how it should look.
+
+    As a text it is one line, and one more, indented, for each of the `example`.
+    """
 
     line: int
     path: str
     what: str
+    example: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         told = (str(self.line), self.path, self.what)
-        return ": ".join(part for part in told if part).replace("\n", "\\n")
+        line = ": ".join(part for part in told if part).replace("\n", "\\n")
+        return "\n".join([line, *(INDENT + each for each in self.example)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +73,14 @@ class Document:
 
     def has_comment(self, path: str) -> bool:
         """Whether a comment is on the line of *path*."""
-        return "#" in self.text.split("\n")[self.line(path) - 1]
+        return "#" in self._line_of(path)
+
+    def in_braces(self, path: str) -> bool:
+        """Whether *path* may stand between { and }: one is on its line."""
+        return "{" in self._line_of(path)
+
+    def _line_of(self, path: str) -> str:
+        return self.text.split("\n")[self.line(path) - 1]
 
 
 def read_yaml(data: bytes) -> Document:
@@ -73,9 +89,12 @@ def read_yaml(data: bytes) -> Document:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        fault = Fault(line, "", "the file is not UTF-8: save it as UTF-8")
+        fault = Fault(line, "", "this is not UTF-8: save the file with the encoding UTF-8")
         return Document("", faults=(fault,), broken=True)
     reading = _Reading()
+    if (place := spaces_that_are_none(text)) is not None:
+        reading.stop(place, "what looks like a space here is another sign: write plain spaces")
+        return Document(text, faults=tuple(reading.faults), broken=True)
     try:
         # No whole tree of the library's own is made: its way down is by recursion, without a bound.
         for event in yaml.parse(text, yaml.SafeLoader):
@@ -83,28 +102,13 @@ def read_yaml(data: bytes) -> Document:
             if reading.over:
                 break
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        reading.stop(mark.line + 1 if mark is not None else 1, _in_words(error))
+        reading.stop(*in_words(text, error))
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         reading.stop(line, f"a character that cannot be: U+{error.character:04X}")
     except ValueError:  # \U00110000 in quotes, or a version of thousands of digits
         reading.stop(reading.line, "behind this, an escape or a number that cannot be")
     return Document(text, reading.value, reading.lines, tuple(reading.faults), reading.over)
-
-
-def _in_words(error: yaml.MarkedYAMLError) -> str:
-    told = [part for part in (error.context, error.problem) if part]
-    hint = ""
-    if "\\t" in str(error.problem):
-        hint = ": indent with spaces, not with tabs"
-    elif "mapping values" in str(error.problem):
-        hint = ": put a text that has a colon in quotes, and indent keys alike"
-    elif "expected ','" in str(error.problem):
-        hint = ": between { and } or [ and ], put texts with , : ? or brackets in quotes"
-    elif "cannot start any token" in str(error.problem):
-        hint = ": put a text that begins with such a sign in quotes"
-    return f"this is no YAML: {', '.join(told)}{hint}"
 
 
 @dataclass(slots=True)
@@ -145,7 +149,7 @@ class _Reading:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    self.stop(self.line, "a second document begins here: one file has one")
+                    self.stop(self.line, "a second document begins here: take the --- away")
             case yaml.ScalarEvent():
                 self._check_plain(event)
                 self._scalar(event)
@@ -197,7 +201,11 @@ class _Reading:
         path = level.next_path()
         level.dropped = key in level.keys
         if level.dropped:
-            self.note(self.line, path, f"stands here twice, first on line {self.lines[path]}")
+            self.note(
+                self.line,
+                path,
+                f"stands here twice, first on line {self.lines[path]}: keep one of them",
+            )
         elif _UNFIT.search(key):
             self.note(self.line, level.path, "a character that cannot be shown in a key")
         level.keys.add(key)

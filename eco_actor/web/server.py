@@ -38,6 +38,12 @@ KEEPALIVE_S: Final = 75.0
 GRACE_S: Final = 1.5
 """Seconds that requests under way get at a stop, and once more to end when they are cancelled."""
 
+REFUSED: Final = {
+    errno.EADDRINUSE: "is taken: --port picks another, 0 a free one",
+    errno.EACCES: "may not be used by this user: --port picks another, those from 1024 on are free",
+}
+"""What is said about a port that cannot be had."""
+
 ANY_ADDRESS: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
 """What means all addresses of the machine, and one to go to instead."""
 
@@ -87,9 +93,8 @@ class HttpServer(Actor[Any]):
             await self._listen()
         except BaseException as error:
             await self._shut()
-            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-                taken = f"port {self._address.port} is taken: --port picks another, 0 a free one"
-                raise OSError(taken) from error
+            if isinstance(error, OSError) and error.errno in REFUSED:
+                raise OSError(f"port {self._address.port} {REFUSED[error.errno]}") from error
             raise
         self._address.port = self._servers[0].sockets[0].getsockname()[1]
         log.info("observer: %s", self._observer_url(self._address.url_here))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from eco_actor.scan.site import Site, SiteError
+from eco_actor.scan.yaml_file import INDENT
 from tests.web.serving import ROOT
 
 EXAMPLE: Final = ROOT / "deploy" / "site.example.yaml"
@@ -47,11 +48,11 @@ def site_of(folder: Path, text: str) -> Site:
 
 
 def faults_of(folder: Path, text: str) -> list[str]:
-    """What is wrong, each as `LINE: path: what`; of another file with its name."""
+    """What is wrong, each as `LINE: path: what`, no examples; of another file with its name."""
     file = written(folder, text)
     try:
         Site.load(file)
     except SiteError as error:
-        told = str(error).splitlines()
+        told = [line for line in str(error).splitlines() if not line.startswith(INDENT)]
         return [line.removeprefix(f"{file}:").removeprefix(f"{folder}/") for line in told]
     return []

@@ -64,7 +64,7 @@ def test_korean_answer_reads_as_one_paragraph() -> None:
     """The Korean text gives the verdict, the steps and the reason, in this order."""
     rule = BOOK.apply("pet_clear", [], "ko")
     text = answer_for(BOOK.name("pet_clear", "ko"), rule, "ko")
-    assert text.startswith("무색 페트병은 투명 페트병 수거함으로 배출해 주세요. ")
+    assert text.startswith("무색 페트병은 투명 페트병 수거함에 버려 주세요. ")
     assert text == " ".join([text.split(". ")[0] + ".", *rule.steps, rule.why])
 
 
@@ -78,7 +78,7 @@ def test_exception_is_not_stated_as_the_rule() -> None:
     """For a thing moved by its condition the text speaks of things like this one."""
     korean = answer_for("비닐", BOOK.apply("film", ["soiled"], "ko"), "ko")
     english = answer_for("Plastic film", BOOK.apply("film", ["soiled"], "en"), "en")
-    assert korean.startswith("이런 비닐은 종량제봉투로 배출해 주세요.")
+    assert korean.startswith("이런 비닐은 종량제봉투에 버려 주세요.")
     assert english.startswith("Plastic film like this: use the general waste bag.")
 
 

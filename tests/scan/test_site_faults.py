@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 
 from eco_actor.scan.site import MAX_FILE, MOST_FAULTS, Site, SiteError, SiteUnreadable
-from eco_actor.scan.site_file import MAX_BINS, MAX_TEXT
+from eco_actor.scan.site_file import MAX_BINS
+from eco_actor.scan.site_values import MAX_TEXT
 from tests.scan.site_files import UNREADABLE, faults_of, site_of, written
 
 BINS: Final = "bins: [plastic, metal, general]\n"
@@ -16,36 +17,38 @@ BINS: Final = "bins: [plastic, metal, general]\n"
     ("text", "fault"),
     [
         # the file
-        ("", "1: the file is empty"),
-        ("# nothing\n", "1: the file is empty"),
-        ("just words", "1: expected a mapping of names to values, got a text"),
-        ("- a\n- b", "1: expected a mapping of names to values, got a list"),
+        ("", "1: the file is empty: write at least a name"),
+        ("# nothing\n", "1: the file is empty: write at least a name"),
+        ("just words", "1: names with values belong here, not a text"),
+        ("- a\n- b", "1: names with values belong here, not a list"),
         ("name: x\nbin: [plastic]", "2: bin: unknown key 'bin': did you mean 'bins'?"),
         ("name: x\nbins:", "2: bins: no value is given"),
         ("name: x\nname: y", "2: name: stands here twice, first on line 1"),
+        ("bin:\n  x: 1", "1: bin: unknown key 'bin': did you mean 'bins'?"),
+        ("zzz: x", "1: zzz: unknown key 'zzz': one of name, region, bins, instead, elsewhere,"),
         # texts
-        ("name: 7", "1: name: expected a text, got a number: put it in quotes"),
-        ("name: true", "1: name: expected a text, got true or false: put it in quotes"),
+        ("name: 7", "1: name: a text belongs here, not a number: put it in quotes"),
+        ("name: true", "1: name: a text belongs here, not true or false: put it in quotes"),
         ("name: ''", "1: name: empty string"),
-        ("name: [a]", "1: name: expected a text, got a list"),
-        ("name:\n  ko: x\n  fr: y", "3: name.fr: unknown language 'fr'"),
+        ("name: [a]", "1: name: a text belongs here, not a list"),
+        ("name:\n  ko: x\n  fr: y", "3: name.fr: unknown language 'fr': one of ko, en"),
         ("name:\n  ko: x\n  en:", "3: name.en: no value is given"),
-        ("name: {}", "1: name: no value is given: say it in one of ko, en"),
+        ("name: {}", "1: name: no value is given: write it in one of ko, en"),
         (f"name: x\nregion: {'x' * (MAX_TEXT + 1)}", f"2: region: a text has at most {MAX_TEXT}"),
         ("texts:\n  lede: x", "2: texts.lede: unknown text 'lede': did you mean 'lead'?"),
-        ("texts: [x]", "1: texts: expected a mapping of names to values, got a list"),
+        ("texts: [x]", "1: texts: names with values belong here, not a list"),
         # bins
-        ("bins: plastic", "1: bins: expected a list, got a text"),
+        ("bins: plastic", "1: bins: a list belongs here"),
         ("bins: []", "1: bins: an empty list"),
         ("bins:\n  - plastc", "2: bins[0]: unknown bin 'plastc': did you mean 'plastic'?"),
-        ("bins:\n  - 3", "2: bins[0]: expected a text, got a number"),
+        ("bins:\n  - 3", "2: bins[0]: a text belongs here, not a number"),
         ("bins:\n  -", "2: bins[0]: no value is given"),
         (
             "bins:\n  - metal\n  - plastic\n  - id: metal\n    name: x",
-            "4: bins[2]: the bin 'metal' stands here twice, first on line 2",
+            "4: bins[2]: the bin 'metal' stands here twice, first on line 2: keep one",
         ),
-        ("bins:\n  - name: x", "2: bins[0].id: missing: which bin this is"),
-        ("bins:\n  - id: Own", "2: bins[0].id: 'Own' cannot be: small letters"),
+        ("bins:\n  - name: x", "2: bins[0].id: missing: write which bin this is"),
+        ("bins:\n  - id: Own", "2: bins[0].id: 'Own' cannot be an id: write small letters"),
         ("bins:\n  - id: unknown", "2: bins[0].id: 'unknown' cannot be"),
         ("bins:\n  - id: metal\n    colour: x", "3: bins[0].colour: unknown key 'colour': did"),
         ("bins:\n  - id: own\n    name: x", "2: bins[0].color: missing: 'own' is a bin"),
@@ -58,9 +61,9 @@ BINS: Final = "bins: [plastic, metal, general]\n"
             '3: bins[0].color: no value is given: what follows a # without quotes is a comment, so'
             ' write "#..."',
         ),
-        ("bins:\n  - id: metal\n    color: red", "3: bins[0].color: expected a colour such as"),
-        ("bins:\n  - id: metal\n    color: 123456", "3: bins[0].color: expected a colour"),
-        ("bins:\n  - id: metal\n    color: '#abc'", "3: bins[0].color: expected a colour"),
+        ("bins:\n  - id: metal\n    color: red", "3: bins[0].color: a colour such as"),
+        ("bins:\n  - id: metal\n    color: 123456", "3: bins[0].color: a colour"),
+        ("bins:\n  - id: metal\n    color: '#abc'", "3: bins[0].color: a colour"),
         (
             "bins:\n  - id: metal\n    shape: can_\n  - glass",
             "3: bins[0].shape: unknown shape 'can_': did you mean 'can'?",
@@ -75,44 +78,44 @@ BINS: Final = "bins: [plastic, metal, general]\n"
             "3: bins[1].shape: 'star' is the shape of the bin 'a'",
         ),
         # what is not here
-        ("instead: {metal: plastic}", "1: instead.metal: the bin 'metal' is here: see bins"),
-        (BINS + "instead:\n  metal: plastic", "3: instead.metal: the bin 'metal' is here"),
+        ("instead: {metal: plastic}", "1: instead.metal: the bin 'metal' is here: without"),
+        (BINS + "instead:\n  metal: plastic", "3: instead.metal: the bin 'metal' is here: it"),
         (BINS + "instead:\n  glas: metal", "3: instead.glas: unknown bin 'glas': did you mean"),
         (BINS + "instead:\n  glass: mettle", "3: instead.glass: unknown bin 'mettle': did you"),
         (BINS + "instead:\n  glass: paper", "3: instead.glass: the bin 'paper' is not here either"),
         (BINS + "instead:\n  glass:\n    bin: eps", "4: instead.glass.bin: the bin 'eps' is not"),
         (BINS + "instead:\n  glass: {why: x}", "3: instead.glass.bin: missing"),
-        (BINS + "instead:\n  glass: [x]", "3: instead.glass: expected a text, got a list"),
+        (BINS + "instead:\n  glass: [x]", "3: instead.glass: a text belongs here, not a list"),
         (BINS + "elsewhere:\n  plastic: x", "3: elsewhere.plastic: the bin 'plastic' is here"),
-        (BINS + "elsewhere:\n  glass: 3", "3: elsewhere.glass: expected a text, got a number"),
+        (BINS + "elsewhere:\n  glass: 3", "3: elsewhere.glass: a text belongs here, not a number"),
         (
             BINS + "instead: {glass: metal}\nelsewhere:\n  glass: x",
-            "4: elsewhere.glass: never told: instead has another bin",
+            "4: elsewhere.glass: never told: instead has another bin for this (line 2)",
         ),
         # rules
         ("rules:\n  glas:\n    why: x", "2: rules.glas: unknown category 'glas': did you mean"),
         ("rules:\n  glas:", "2: rules.glas: unknown category 'glas'"),
         ("rules:\n  glass:", "2: rules.glass: no value is given"),
-        ("rules:\n  glass: metal", "2: rules.glass: expected a mapping of names to values"),
+        ("rules:\n  glass: metal", "2: rules.glass: names with values belong here, not a text"),
         ("rules:\n  glass:\n    bin: moon", "3: rules.glass.bin: unknown bin 'moon'"),
         ("rules:\n  glass:\n    wy: x", "3: rules.glass.wy: unknown key 'wy': did you mean 'why'?"),
         ("rules:\n  glass:\n    why:", "3: rules.glass.why: no value is given"),
-        ("rules:\n  glass:\n    steps: x", "3: rules.glass.steps: expected a list, got a text"),
+        ("rules:\n  glass:\n    steps: x", "3: rules.glass.steps: a list belongs here"),
         ("rules:\n  glass:\n    steps: []", "3: rules.glass.steps: empty list"),
-        ("rules:\n  glass:\n    steps:\n      - a\n      - 3", "5: rules.glass.steps[1]: expected"),
+        ("rules:\n  glass:\n    steps:\n      - a\n      - 3", "5: rules.glass.steps[1]: a text"),
         (
             "rules:\n  glass:\n    steps:\n      ko: [a, b]\n      en: [a]",
             "3: rules.glass.steps: not the same number of items in each language",
         ),
         (
             "rules:\n  glass:\n    not_these:\n      - what: x",
-            "4: rules.glass.not_these[0].bin: missing",
+            "4: rules.glass.not_these[0].bin: missing: write bin: and where it goes",
         ),
         (
             "rules:\n  glass:\n    not_these:\n      - what: x\n        bin: metl",
             "5: rules.glass.not_these[0].bin: unknown bin 'metl': did you mean 'metal'?",
         ),
-        ("rules:\n  glass:\n    source: 3", "3: rules.glass.source: expected a text"),
+        ("rules:\n  glass:\n    source: 3", "3: rules.glass.source: a text belongs here"),
         (
             "rules:\n  glass:\n    effects:\n      brokn: {first: [x]}",
             "4: rules.glass.effects.brokn: unknown tag 'brokn': did you mean 'broken'?",
@@ -120,7 +123,7 @@ BINS: Final = "bins: [plastic, metal, general]\n"
         ("rules:\n  glass:\n    effects:\n      brokn:", "4: rules.glass.effects.brokn: unk"),
         (
             "rules:\n  glass:\n    effects:\n      wet:\n        always: yes",
-            "5: rules.glass.effects.wet.always: expected true or false, got a text",
+            "5: rules.glass.effects.wet.always: true or false belongs here, not a text",
         ),
         # what only the whole shows
         (
@@ -136,11 +139,11 @@ BINS: Final = "bins: [plastic, metal, general]\n"
             "5: rules.glass.effects.broken.why: missing: another bin needs a reason",
         ),
         # the region
-        ("region: 3", "1: region: expected a text, got a number"),
+        ("region: 3", "1: region: a text belongs here, not a number"),
         ("region: {nme: x}", "1: region.nme: unknown key 'nme': did you mean 'name'?"),
         ("region:\n  name: x\n  rules:\n    glas: {}", "4: region.rules.glas: unknown category"),
-        ("region:\n  bins:\n    - metal", "3: region.bins[0]: expected a mapping"),
-        ("region:\n  file: 3", "2: region.file: expected a text"),
+        ("region:\n  bins:\n    - metal", "3: region.bins[0]: names with values belong here"),
+        ("region:\n  file: 3", "2: region.file: a text belongs here"),
         ("name: x\nregion:\n  file: no.yaml", "3: region.file: no.yaml: cannot read it: No such"),
         (
             "region:\n  rules: {glass: {effects: {large: {bin: bulky, why: x}}}}\n"
@@ -220,12 +223,12 @@ def test_what_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
     large = written(tmp_path, "#" * (MAX_FILE + 1), "large.yaml")
     for file, why in (
         (tmp_path / "none", "No such file"),
-        (tmp_path, "no file"),
+        (tmp_path, "it is a directory, not a file"),
         (large, "256 KiB"),
     ):
         with pytest.raises(SiteError, match=why) as caught:
             Site.load(file)
-        assert str(caught.value).startswith(f"{file}:1: ")
+        assert str(caught.value).startswith(f"site file {file}: ")
 
 
 @pytest.mark.parametrize("whose", ["site", "region"])
