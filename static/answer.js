@@ -139,11 +139,8 @@ export function answerPanel(shown, conditions, rather, { again, other, relang, b
   const own = answer.backend !== "rule"; // a text composed from the rule says what stands below it anyway
   const parts = [
     own || !rule ? el("p", { class: "lead text", lang }, answer.text) : null,
-    how(rule?.steps, lang),
-    ratherOf(rather),
-    conditionsOf(conditions),
-    nots(rule?.not_these, lang),
-    rule && grounds(rule, lang, shown.plain),
+    el("div", { class: "column" }, how(rule?.steps, lang), ratherOf(rather), nots(rule?.not_these, lang)),
+    el("div", { class: "column" }, conditionsOf(conditions), rule && grounds(rule, lang, shown.plain)),
   ];
   return [
     ...(shown.note ? [el("p", { class: "of" }, shown.note)] : []),

@@ -26,6 +26,7 @@ function drawCamera() {
   byId("drop").dataset.camera = now;
   byId("turn").hidden = count < 2;
   byId("open-word").textContent = t(now === "refused" ? "start.allowed" : now === "failed" ? "start.reopen" : "start.open");
+  if (before !== now && !state.kiosk && (now === "refused" || now === "failed")) say(t(`camera.${now}`));
   const aims = { starting: "camera.starting", live: "camera.aim", refused: "camera.refused", failed: "camera.failed" };
   byId("aim").textContent = aims[now] ? t(aims[now]) : "";
   if (before === now || !state.kiosk) return;
@@ -114,8 +115,8 @@ function drawReach() {
 function reached(now) {
   reachable = now;
   drawReach();
+  say(now ? t("reach.back") : (byId("reach").textContent ?? ""));
   if (!now) return;
-  say(t("reach.back"));
   askSite();
   if (state.kiosk && !camera.usable) learn().catch(() => {});
   if (state.phase === "error" && state.problem?.code === "network") retry();
@@ -206,7 +207,6 @@ for (const node of document.querySelectorAll("[data-icon]")) node.replaceWith(ic
 for (const choice of document.querySelectorAll(".lang")) {
   choice.addEventListener("click", () => switchTo(choice.getAttribute("data-lang") === "en" ? "en" : "ko"));
 }
-byId("cancel").addEventListener("click", restart);
 byId("brand").addEventListener("click", () => state.phase !== "start" && restart());
 byId("to-history").addEventListener("click", showHistory);
 byId("by-hand").addEventListener("click", () => acts.other());

@@ -137,7 +137,9 @@ async function run(ask, task = null, seen = null) {
   const running = new AbortController();
   Object.assign(state, { ...afresh(), running, ask, task, seen });
   steps.reset();
+  if (!ask.category) steps.begin();
   go("waiting");
+  learn().catch(() => {}); // what comes with the answer is there when the answer is
   keepForReload();
   try {
     state.task ??= await accepted(ask, running.signal, pause);

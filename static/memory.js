@@ -59,7 +59,10 @@ export function history() {
 export function record(entry) {
   const { points, entries } = history();
   const before = entries.find(({ id }) => id === entry.id);
-  const merged = { ...entry, at: before?.at ?? entry.at, points: before?.points ?? entry.points, thumb: entry.thumb ?? before?.thumb ?? null };
+  const merged = {
+    ...entry, at: before?.at ?? entry.at, thumb: entry.thumb ?? before?.thumb ?? null,
+    points: before?.points ?? entry.points, reward: entry.reward ?? before?.reward ?? null,
+  };
   const gained = before?.points == null ? (entry.points ?? 0) : 0;
   const rest = entries.filter(({ id }) => id !== entry.id);
   const next = { points: points + gained, entries: [merged, ...rest].slice(0, MOST) };

@@ -17,7 +17,7 @@ export function when(at) {
 
 /** @param {Entry} entry @param {(entry: Entry) => void} open @returns {HTMLElement} */
 function row(entry, open) {
-  const thumb = entry.thumb ? el("img", { class: "thumb", src: entry.thumb, alt: "", width: 64, height: 64 }) : el("span", { class: "thumb" });
+  const thumb = entry.thumb ? el("img", { class: "thumb", src: entry.thumb, alt: "", width: 64, height: 64 }) : el("span", { class: "thumb" }, entry.shape ? mark(entry.shape, "choice-mark") : null);
   const node = el("button", { type: "button", class: "row", click: () => open(entry) },
     thumb,
     el("span", { class: "row-text" },

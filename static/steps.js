@@ -35,6 +35,12 @@ export class Steps {
     this.draw();
   }
 
+  /** A photo is on its way. */
+  begin() {
+    this.#marks[0] = "active";
+    this.draw();
+  }
+
   /** @returns {string|null} the step that runs now */
   get now() {
     return STEPS[this.#marks.indexOf("active")] ?? null;

@@ -4,44 +4,48 @@
  * It looks after the page and the files that make it up. Scans, streams and whatever else the server says never pass
  * through here: without respondWith the browser asks by itself, as if there were no worker.
  *
- * The network comes first. A kept copy is of one version as a whole, and so is a page whose version we keep: what the
- * server says of another version, because it changed meanwhile, gives way to our copy.
+ * The page comes from the network first. Its files are of the version that the page said it is: from our copy of that
+ * version, or from the server as long as it sends that version, else not at all. Which page is of which version is
+ * written down, so the next worker knows it, and so do we when the browser had ended us in between. Copies are whole, and
+ * the one before ours stays until the next comes, for pages that are still of it.
  *
- * What is not kept cannot be held to that. A page of another version gets its files from the server, as without a
- * worker. A page of which we know nothing (it was there before us, or the browser had ended us since) is taken for one
- * of the version we keep. So it is wrong for one that still loads while we take over from an older worker, and for one
- * of another version that asks for a file after a pause; pages ask for all their scripts when they load.
+ * A page that was there before any worker is taken for one of the version of the first worker: pages register us when
+ * they have all their files.
  *
  * The server serves this file as sw.js, right at its mount, with a line before it that says what there is to keep:
  * const SHELL = { version, files }, with addresses relative to the mount.
  */
 
-/** @typedef {"kept"|"same"|"other"} Source of a page: our copy; the server, whose files are those we keep, or are not */
-
 const PATIENCE_MS = 4000; // a server that takes longer than this is as good as stopped, where there is a copy
-const PAGES = 100; // whose source is remembered
+const PAGES = 100; // whose version is remembered
 
 const MOUNT = new URL("./", location.href).href;
 const FILES = new Set(SHELL.files.map((file) => new URL(file, MOUNT).href));
 const OURS = `eco-shell ${MOUNT} `; // other mounts of this origin have caches, too
 const CACHE = OURS + SHELL.version;
+const NOTES = `eco-pages ${MOUNT}`; // the version of each page
 
-/** @type {Map<string, Source>} by client; empty when the browser had ended this worker in between */
-const pages = new Map();
+/** @param {string} client */
+const noteOf = (client) => `${MOUNT}?client=${client}`;
 
-/** @param {string} client @param {Source} source */
-function remember(client, source) {
-  pages.set(client, source);
-  if (pages.size > PAGES) pages.delete(pages.keys().next().value);
+/** @param {string} client @param {string} version */
+async function remember(client, version) {
+  const notes = await caches.open(NOTES);
+  await notes.put(noteOf(client), new Response(version));
+  const all = await notes.keys(); // the oldest first
+  await Promise.all(all.slice(0, -PAGES).map((note) => notes.delete(note)));
 }
 
+/** @param {string} client @returns {Promise<string|undefined>} */
+const noted = async (client) => (await caches.match(noteOf(client), { cacheName: NOTES }))?.text();
+
 /** @param {Response} answer */
-const isOurVersion = (answer) => answer.headers.get("Eco-Shell") === SHELL.version;
+const versionOf = (answer) => answer.headers.get("Eco-Shell") ?? "";
 
 /** @param {Cache} cache @param {string} address */
 async function keep(cache, address) {
   const answer = await fetch(address, { cache: "no-cache" });
-  if (!answer.ok || !isOurVersion(answer)) throw new Error(`${address} is not of version ${SHELL.version}`);
+  if (!answer.ok || versionOf(answer) !== SHELL.version) throw new Error(`${address} is not of version ${SHELL.version}`);
   await cache.put(address, answer);
 }
 
@@ -55,13 +59,21 @@ async function keepAll() {
   throw failed.reason;
 }
 
+/** All but ours and the one before. */
 async function dropOthers() {
-  const names = await caches.keys();
-  await Promise.all(names.filter((name) => name.startsWith(OURS) && name !== CACHE).map((name) => caches.delete(name)));
+  const others = (await caches.keys()).filter((name) => name.startsWith(OURS) && name !== CACHE);
+  await Promise.all(others.slice(0, -1).map((name) => caches.delete(name)));
 }
 
-/** @param {string} address @returns {Promise<Response|undefined>} our copy */
-const kept = async (address) => (await caches.open(CACHE)).match(address, { ignoreVary: true });
+/** Pages that were here before us, and of which nothing is known. */
+async function adopt() {
+  for (const { id } of await self.clients.matchAll({ includeUncontrolled: true, type: "window" })) {
+    if ((await noted(id)) === undefined) await remember(id, SHELL.version);
+  }
+}
+
+/** @param {string} address @param {string} [version] @returns {Promise<Response|undefined>} the copy of that version */
+const kept = (address, version = SHELL.version) => caches.match(address, { cacheName: OURS + version, ignoreVary: true });
 
 /** @param {Response} answer a proxy says 5xx for a server that is gone */
 const isAnswer = (answer) => answer.status < 500;
@@ -82,22 +94,22 @@ async function ask(request, address) {
 /** @param {FetchEvent} event */
 async function page({ request, resultingClientId }) {
   const { answer, copied } = await ask(request, MOUNT);
-  remember(resultingClientId, copied ? "kept" : isOurVersion(answer) ? "same" : "other");
+  await remember(resultingClientId, copied ? SHELL.version : versionOf(answer)).catch(() => {}); // a full disk
   return answer;
 }
 
 /** @param {FetchEvent} event @param {string} address */
 async function file({ request, clientId }, address) {
-  const source = pages.get(clientId);
-  if (source === "other") return fetch(request);
-  if (source === "kept") return (await kept(address)) ?? fetch(request);
-  const { answer } = await ask(request, address);
-  return isOurVersion(answer) ? answer : ((await kept(address)) ?? answer);
+  const version = (await noted(clientId)) ?? SHELL.version;
+  const copy = await kept(address, version);
+  if (copy) return copy;
+  const answer = await fetch(request);
+  return versionOf(answer) === version ? answer : Response.error();
 }
 
 // A new version takes over at once: a kiosk's page is never closed, and would keep the old one for good.
 self.addEventListener("install", (event) => event.waitUntil(keepAll().then(() => self.skipWaiting())));
-self.addEventListener("activate", (event) => event.waitUntil(dropOthers().then(() => self.clients.claim())));
+self.addEventListener("activate", (event) => event.waitUntil(Promise.all([dropOthers(), adopt()]).then(() => self.clients.claim())));
 
 self.addEventListener("fetch", (event) => {
   const { method, mode, url } = event.request;

@@ -26,14 +26,15 @@ export function say(text) {
 
 /** @returns {string} what happens at this moment */
 export const nowText = () => {
-  if (steps.now) return t(`scan.now.${steps.now}`);
-  return t(state.ask?.category ? "scan.now.rule" : state.task ? "scan.now.vision" : "scan.sending");
+  if (!state.task) return t(state.ask?.category ? "scan.now.rule" : "scan.sending");
+  return t(`scan.now.${steps.now ?? (state.ask?.category ? "rule" : "vision")}`);
 };
 
 /** @param {import("./scan.js").Link} link */
 export function drawLink(link) {
   state.link = link;
   const shown = link !== "live" && state.phase === "waiting";
+  if (shown && byId("link").hidden) say(t(`link.${link}`));
   byId("link").hidden = !shown;
   byId("link").textContent = shown ? t(`link.${link}`) : "";
 }
@@ -90,9 +91,9 @@ function panel(acts) {
   if (phase === "history") return historyPanel(history(), { open: acts.open, clear: acts.clear, again: acts.again });
   if (phase === "error" && problem) return errorPanel(problem, acts.retry, acts.again, { word: wayBack(), kept: state.photo !== null });
   if (phase === "flat") return flatPanel(state.photo?.flat ?? "plain", acts.again, acts.send);
-  if (state.reading) return waitingPanel(t("photo.reading"), t("photo.reading.text"));
-  if (phase === "busy") return busyPanel(state.busyFor, () => state.hurry());
-  return waitingPanel(t(ask?.category ? "scan.title.own" : "scan.title"), nowText());
+  if (state.reading) return waitingPanel(t("photo.reading"), t("photo.reading.text"), acts.again);
+  if (phase === "busy") return busyPanel(state.busyFor, () => state.hurry(), acts.again);
+  return waitingPanel(t(ask?.category ? "scan.title.own" : "scan.title"), nowText(), acts.again);
 }
 
 function drawPhoto() {
@@ -119,7 +120,7 @@ export function draw(acts) {
   const { phase, note } = state;
   const moved = document.body.dataset.phase !== phase;
   const focused = document.activeElement?.getAttribute("data-focus");
-  const atTitle = document.activeElement?.matches("#panel h1");
+  const inside = byId("panel").contains(document.activeElement);
   document.body.dataset.phase = phase;
   document.body.dataset.past = String(state.past !== null);
   document.body.dataset.asked = String(state.task !== null);
@@ -128,7 +129,6 @@ export function draw(acts) {
   byId("scan").hidden = phase === "start";
   byId("start-note").hidden = !note;
   byId("start-note").textContent = note ? t(note) : "";
-  byId("cancel").hidden = phase !== "waiting" && phase !== "busy";
   byId("to-history").hidden = state.kiosk || phase === "history" || history().entries.length === 0;
   drawPhoto();
   drawHands(acts);
@@ -138,6 +138,7 @@ export function draw(acts) {
   byId("panel").classList.toggle("still", !moved);
   byId("panel").querySelector(".bin")?.classList.toggle("changed", state.changed);
   if (moved) scrollTo(0, 0);
-  if ((moved || atTitle) && phase !== "start") byId("panel").querySelector("h1")?.focus({ preventScroll: true });
-  else if (focused) /** @type {HTMLElement|null} */ (byId("panel").querySelector(`[data-focus="${focused}"]`))?.focus({ preventScroll: true });
+  if (phase === "start" || !(moved || inside)) return;
+  const same = moved || !focused ? null : byId("panel").querySelector(`[data-focus="${focused}"]`);
+  /** @type {HTMLElement|null} */ (same ?? byId("panel").querySelector("h1"))?.focus({ preventScroll: true }); // what had it may be gone
 }
