@@ -1,5 +1,6 @@
-"""A Chromium page in front of a running server: one browser a module, a fresh profile a test."""
+"""A Chromium page in front of a running server: one browser a process, a fresh profile a test."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,20 +8,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from tests.e2e.browsing import CAMERA, CHROMIUM, Browsers, ended, in_a_line
 from tests.e2e.paging import PATIENCE_MS as PATIENCE_MS
 from tests.e2e.paging import profile
 from tests.web.serving import Server
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 expect.set_options(timeout=PATIENCE_MS)  # the machine has other tests to run at the same time
 
 
@@ -38,26 +30,41 @@ def chromium() -> Path:
     return CHROMIUM
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium: Path) -> AsyncIterator[Browser]:
-    """One browser for all tests of a module."""
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def all_browsers(chromium: Path) -> AsyncIterator[Browsers]:
+    """Those of all tests of this process."""
+    asyncio.get_running_loop().set_exception_handler(in_a_line)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGS)
-        yield browser
-        await browser.close()
+        browsers = Browsers(playwright)
+        yield browsers
+        await browsers.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def filming(chromium: Path) -> AsyncIterator[Browser]:
-    """One browser for all tests of a module, with a camera that shows a test picture."""
-    fake = "--use-fake-device-for-media-stream"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=[*ARGS, fake])
-        yield browser
-        await browser.close()
+@pytest_asyncio.fixture(loop_scope="session")
+async def browsers(
+    all_browsers: Browsers, request: pytest.FixtureRequest
+) -> AsyncIterator[Browsers]:
+    """The same; neither they nor a task outlives a test that failed, or ran out of time."""
+    failed, before = request.session.testsfailed, asyncio.all_tasks()
+    yield all_browsers
+    if request.session.testsfailed > failed:
+        await all_browsers.close()
+        await ended(asyncio.all_tasks() - before - {asyncio.current_task()})
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
+async def browser(browsers: Browsers) -> Browser:
+    """One browser for all tests."""
+    return await browsers.get()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def filming(browsers: Browsers) -> Browser:
+    """One browser for all tests that need a camera; it shows a test picture."""
+    return await browsers.get(CAMERA)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser_page(browser: Browser) -> AsyncIterator[Page]:
     """An empty page of a fresh Korean desktop profile, which does not animate."""
     async with profile(browser) as page:

@@ -1,5 +1,6 @@
 """What somebody in front of the page does, and what they see."""
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -77,4 +78,5 @@ async def profile(browser: Browser, **options: Any) -> AsyncIterator[Page]:
     context = await browser.new_context(**(usual | options))
     context.set_default_timeout(PATIENCE_MS)
     yield await context.new_page()
-    await context.close()
+    async with asyncio.timeout(PATIENCE_MS / 1000):  # or the browser hangs
+        await context.close()

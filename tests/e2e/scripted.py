@@ -9,6 +9,7 @@ import pytest_asyncio
 from aiohttp import WSMsgType, web
 from playwright.async_api import Page
 
+from tests.e2e.browsing import Browsers
 from tests.web.serving import ROOT
 
 PATIENCE_S: Final = 20.0
@@ -180,7 +181,7 @@ def bye(code: str, *, reconnect: bool, retry_ms: int = 2000) -> str:
     return f"retry: {retry_ms}\n" + event(None, told, "eco.bye")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def scripted() -> AsyncIterator[Scripted]:
     script = Scripted()
     runner = web.AppRunner(script.app, handler_cancellation=True, shutdown_timeout=0.1)
@@ -193,18 +194,23 @@ async def scripted() -> AsyncIterator[Scripted]:
     await runner.cleanup()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(scripted: Scripted, browser_page: Page) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(scripted: Scripted, browsers: Browsers) -> AsyncIterator[Page]:
     """A page that has eco.js; in the end nothing may have gone unhandled."""
-    await browser_page.goto(scripted.url)
-    await until(browser_page, "window.ready")
-    yield browser_page
-    assert await browser_page.evaluate("complaints") == []
+    page = await browsers.shared_page()
+    await page.goto(scripted.url)
+    await until(page, "window.ready")
+    yield page
+    async with asyncio.timeout(PATIENCE_S):  # or the page hangs
+        complaints = await page.evaluate("complaints")
+    for tab in page.context.pages:
+        await (page.goto("about:blank") if tab is page else tab.close())
+    assert complaints == []
 
 
 async def until(page: Page, expression: str) -> None:
     """Wait for the page to find it true."""
-    await page.wait_for_function(expression)
+    await page.wait_for_function(expression, polling=10)
 
 
 async def follow(page: Page, options: str = "{}", *, name: str = "a") -> None:

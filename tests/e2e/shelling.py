@@ -13,7 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from tests.e2e.following import until
-from tests.e2e.paging import PATIENCE_MS
+from tests.e2e.paging import profile
 from tests.e2e.versions import Versions, versions_in
 from tests.stock.cutting import Cutter
 from tests.web.serving import ROOT, Server
@@ -29,12 +29,24 @@ LISTEN = """
 
 KEPT = """async () => {
     const kept = {};
-    for (const name of await caches.keys()) {
+    const names = (await caches.keys()).filter((name) => name.startsWith("eco-shell "));
+    for (const name of names) {
         const requests = await (await caches.open(name)).keys();
         kept[name] = requests.map(({ url }) => url).sort();
     }
     return kept;
 }"""
+
+
+TAKEN_OVER = """(old) => new Promise((resolve) => {
+    const look = async () => {
+        const { installing, waiting, active } = await navigator.serviceWorker.ready;
+        const done = !installing && !waiting && active.state === "activated";
+        const names = (await caches.keys()).filter((name) => name.startsWith("eco-shell "));
+        done && names.at(-1) !== old ? resolve() : setTimeout(look, 5);
+    };
+    look();
+})"""
 
 
 class Shelled:
@@ -97,28 +109,26 @@ def shelled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelled
     server.stop()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def shelled(shelled_server: Shelled) -> AsyncIterator[Shelled]:
     """The server of all tests of a module, at an address of this test alone."""
     async with shelled_server.opened():
         yield shelled_server
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def versions(tmp_path: Path) -> AsyncIterator[Versions]:
     """A server of this test alone, which sends the version "old" of the page."""
     async with versions_in(tmp_path) as made:
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def app_page(browser: Browser) -> AsyncIterator[Page]:
     """An empty page of a fresh profile; it notes in `heard` what the shell tells the window."""
-    context = await browser.new_context(locale="ko-KR", service_workers="allow")
-    context.set_default_timeout(PATIENCE_MS)
-    await context.add_init_script(LISTEN)
-    yield await context.new_page()
-    await context.close()
+    async with profile(browser, service_workers="allow") as page:
+        await page.context.add_init_script(LISTEN)
+        yield page
 
 
 async def opened(page: Page, url: str) -> None:
@@ -128,9 +138,14 @@ async def opened(page: Page, url: str) -> None:
 
 
 async def kept(page: Page) -> dict[str, list[str]]:
-    """The addresses in each cache of the origin."""
+    """The addresses in each copy of a shell, the oldest first."""
     told: dict[str, list[str]] = await page.evaluate(KEPT)
     return told
+
+
+async def taken_over(page: Page, old: str) -> None:
+    """Wait until a worker of a newer version than that of the copy *old* is all there is."""
+    await page.evaluate(TAKEN_OVER, old)
 
 
 async def heard(page: Page, name: str) -> None:

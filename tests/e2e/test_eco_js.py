@@ -21,7 +21,7 @@ from tests.e2e.scripted import (
 
 __all__ = ["page", "scripted"]  # fixtures
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 FAR = 10_000_000
 

@@ -11,7 +11,7 @@ from tests.web.credentials import SECRET, bearer
 
 __all__ = ["gated"]  # a fixture
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 LISTEN = """(path) => {
     const source = new EventSource(path);

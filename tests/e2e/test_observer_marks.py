@@ -9,7 +9,7 @@ from tests.web.serving import Server
 
 __all__ = ["own"]  # a fixture
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 
 async def tell(page: Page, own: Server, deed: str, path: str, **more: int) -> None:

@@ -26,7 +26,7 @@ from tests.web.serving import Server
 
 __all__ = ["GROUP", "WORKER", "observer_url", "opened", "own", "row", "thirty_connections"]
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 
 async def test_the_page_shows_the_tree(browser_page: Page, observer_url: str) -> None:

@@ -3,22 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Page, Response, async_playwright
+from playwright.async_api import Page, Response
 
-from tests.e2e.conftest import ARGS
+from tests.e2e.browsing import EVIL
 from tests.web.asking import kept
 from tests.web.serving import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
-
-EVIL = "evil.example"
-"""A name that its owner lets point to this machine."""
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 FORM = """([to, type, fields]) => {
     const form = document.createElement("form");
@@ -56,17 +52,7 @@ SOURCE = """(to) => new Promise((resolve) => {
 })"""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser(chromium: Path) -> AsyncIterator[Browser]:
-    """One to which the name of the other site means this machine."""
-    resolver = f"--host-resolver-rules=MAP {EVIL} 127.0.0.1"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=[*ARGS, resolver])
-        yield browser
-        await browser.close()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def evil() -> AsyncIterator[str]:
     """Where the page of the other site is."""
 

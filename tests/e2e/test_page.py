@@ -12,10 +12,14 @@ from playwright.async_api import Browser, ConsoleMessage, FileChooser, Page, Rou
 from tests.e2e.paging import ENDED, bin_of, photo, profile, upload
 from tests.e2e.unsure import play_unsure
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 RECORD_STEPS = """() => {
     window.ticks = [];
+    window.said = [];
+    new MutationObserver((changes) => {
+        for (const { addedNodes } of changes) window.said.push(addedNodes[0]?.textContent);
+    }).observe(document.getElementById("live"), { childList: true });
     new MutationObserver((changes) => {
         for (const { target } of changes) {
             const { mark, step } = target.dataset;
@@ -80,7 +84,10 @@ async def test_the_empty_page_speaks_the_chosen_language_and_remembers_it(
 async def test_a_photo_ticks_the_four_steps_in_order_and_shows_its_bin(
     browser_page: Page, page_url: str
 ) -> None:
-    """A chosen photo runs through its steps live and ends with a bin's name in focus."""
+    """A chosen photo runs through its steps live and ends with a bin's name in focus.
+
+    Who listens hears the same in the same order.
+    """
     await browser_page.goto(page_url)
     await browser_page.evaluate(RECORD_STEPS)
     await browser_page.set_input_files("#file", upload(photo()))
@@ -89,6 +96,8 @@ async def test_a_photo_ticks_the_four_steps_in_order_and_shows_its_bin(
     await expect(browser_page.locator(ENDED)).to_have_count(4)
     ticks = await browser_page.evaluate("window.ticks")
     assert list(dict.fromkeys(ticks))[:3] == ["vision", "rule", "answer"]
+    said = await browser_page.evaluate("window.said")
+    assert said[:2] == ["사진을 읽고 있어요…", "사진 단계 완료"]
     await expect(browser_page.locator("#bar")).to_have_attribute("aria-valuenow", "100")
 
 
@@ -153,17 +162,19 @@ async def test_a_text_file_named_jpg_gets_a_friendly_error_and_another_try(
     assert await bin_of(browser_page)
 
 
-async def turned_away_once(page: Page, code: str) -> list[str]:
-    """The first scan is answered 503 with this code; the keys that scans come with."""
+async def turned_away(page: Page, *codes: str) -> list[str]:
+    """The first scans are answered 503 with these codes; the keys that scans come with."""
     keys: list[str] = []
 
     async def answer(route: Route) -> None:
         keys.append(route.request.headers["idempotency-key"])
-        if len(keys) > 1:
+        if len(keys) > len(codes):
             await route.continue_()
             return
-        body = {"status": 503, "code": code, "title": "Service Unavailable", "detail": "full"}
-        await route.fulfill(status=503, headers={"Retry-After": "1"}, json=body)
+        code = codes[len(keys) - 1]
+        status = 500 if code == "internal" else 503
+        body = {"status": status, "code": code, "title": "Failed", "detail": "no more room"}
+        await route.fulfill(status=status, headers={"Retry-After": "1"}, json=body)
 
     await page.route("**/scan/classify?*", answer)
     return keys
@@ -171,7 +182,7 @@ async def turned_away_once(page: Page, code: str) -> list[str]:
 
 async def test_a_busy_server_is_asked_again_by_itself(browser_page: Page, page_url: str) -> None:
     """A 503 with Retry-After counts down and then sends the same photo with the same key."""
-    keys = await turned_away_once(browser_page, "busy")
+    keys = await turned_away(browser_page, "busy")
     await browser_page.goto(page_url)
     await browser_page.set_input_files("#file", upload(photo()))
     await expect(browser_page.locator("#left")).to_have_text("1초 뒤에 다시 보내요")
@@ -180,14 +191,23 @@ async def test_a_busy_server_is_asked_again_by_itself(browser_page: Page, page_u
 
 
 async def test_a_disk_that_takes_nothing_is_no_crowd(browser_page: Page, page_url: str) -> None:
-    """A person is told to call somebody, and once that is mended the same photo goes through."""
-    keys = await turned_away_once(browser_page, "storage")
+    """A person is told to call somebody, and once that is mended the same photo goes through.
+
+    What only the server's own words name is told in the reader's language first.
+    """
+    keys = await turned_away(browser_page, "internal", "storage")
     await browser_page.goto(page_url)
     await browser_page.set_input_files("#file", upload(photo()))
+    await expect(browser_page.locator(".error .lead")).to_contain_text("서버에 문제가 생겼어요")
+    await expect(browser_page.locator(".error [lang=en]")).to_have_text("no more room")
+    await expect(browser_page.locator("[data-mark=failed]")).to_have_attribute(
+        "data-step", "vision"
+    )
+    await browser_page.get_by_role("button", name="다시 시도").click()
     await expect(browser_page.get_by_text("관리하시는 분께 알려 주세요")).to_be_visible()
     await browser_page.get_by_role("button", name="다시 시도").click()
     await bin_of(browser_page)
-    assert len(keys) == 2
+    assert len(keys) == 3
 
 
 async def test_without_a_stream_the_page_asks_for_the_result(

@@ -8,7 +8,7 @@ from playwright.async_api import Page, Route, expect
 from tests.e2e.paging import asked, bin_of, choose, nothing
 from tests.web.serving import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DONE = "#steps li[data-mark=done]"
 
@@ -233,6 +233,7 @@ async def test_a_server_that_is_gone_is_told_and_comes_back_by_itself(
     await browser_page.locator(".choice[data-category=glass]").wait_for()
     await browser_page.context.set_offline(True)
     await expect(browser_page.locator("#reach")).to_be_visible()
+    await expect(browser_page.locator("#live")).to_contain_text("인터넷에 연결되어 있지 않아요")
     await browser_page.locator(".choice[data-category=glass]").click()
     await expect(browser_page.locator(".error h1")).to_be_visible()
     await browser_page.context.set_offline(False)

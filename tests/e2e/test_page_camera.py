@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.e2e.paging import asked, profile
 from tests.web.serving import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TRACKS = """() => {
     window.tracks = [];
@@ -145,9 +145,7 @@ async def test_a_refused_camera_leaves_the_file_dialog(
         await page.locator("#open-camera").click()
         for _ in range(2):
             await expect(page.locator("#aim")).to_contain_text("카메라 사용이 차단되어 있어요")
-            await expect(page.locator("#open-camera")).to_have_text(
-                "카메라를 허용했어요: 다시 켜기"
-            )
+            await expect(page.locator("#open-camera")).to_have_text("카메라 허용 후 다시 켜기")
             await expect(page.locator("#shutter")).to_be_hidden()
             async with page.expect_file_chooser():
                 await page.locator(".album").click()

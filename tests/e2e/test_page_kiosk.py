@@ -6,7 +6,7 @@ from playwright.async_api import Browser, Page, expect
 from tests.e2e.paging import choose, profile
 from tests.web.serving import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SCREENS = [(1080, 1920), (1280, 800), (1920, 1080)]
 SMALL = """(least) => [...document.querySelectorAll("button, a, input, label.button")]

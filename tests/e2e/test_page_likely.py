@@ -6,7 +6,7 @@ from playwright.async_api import Page, Route, expect
 from tests.e2e.paging import asked, choose
 from tests.web.serving import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def taken_for(page: Page, category: str) -> None:

@@ -11,7 +11,7 @@ from tests.e2e.paging import choose, profile, upload
 from tests.web.pictures import drawn, encoded
 from tests.web.serving import GATED, Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DONE = "#steps li[data-mark=done]"
 HISTORY = "JSON.parse(localStorage.getItem('eco.history') ?? 'null')"
@@ -56,7 +56,10 @@ async def test_answers_and_points_are_kept_on_this_device(
 async def test_a_kept_answer_opens_again_and_takes_conditions(
     browser_page: Page, plain_server: Server
 ) -> None:
-    """It shows its bin and when; a tapped condition replaces it and counts no points twice."""
+    """It shows its bin and when; a tapped condition replaces it and counts no points twice.
+
+    Asked for in the other language, it keeps the focus, though the button that did it is gone.
+    """
     await browser_page.goto(plain_server.url)
     await choose(browser_page, "glass")
     await expect(browser_page.locator(DONE)).to_have_count(4)
@@ -70,7 +73,13 @@ async def test_a_kept_answer_opens_again_and_takes_conditions(
     await expect(browser_page.locator(".bin h1")).to_have_text("불연성 마대")
     await browser_page.get_by_role("button", name="기록으로").click()
     await expect(browser_page.locator(".row-bin")).to_have_text(["불연성 마대"])
+    await expect(browser_page.locator(".row .thumb svg")).to_be_visible()
     assert (await kept(browser_page))["points"] == before["points"]
+    await browser_page.locator(".row").click()
+    await browser_page.locator(".lang[data-lang=en]").click()
+    await browser_page.get_by_role("button", name="Show this in English").press("Enter")
+    await expect(browser_page.locator(".bin h1")).to_have_text("incombustible waste sack")
+    await expect(browser_page.locator(".bin h1")).to_be_focused()
 
 
 async def test_twenty_answers_are_kept_at_most(browser_page: Page, plain_server: Server) -> None:

@@ -8,7 +8,7 @@ from tests.e2e.paging import asked, photo, profile, upload
 from tests.web.pictures import encoded, gradient
 from tests.web.serving import Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOLD = """() => {
     const decode = HTMLImageElement.prototype.decode;

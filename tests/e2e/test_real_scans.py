@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 from tests.web.pictures import drawn, encoded, gradient
 from tests.web.serving import GATED, Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 DONE = "#steps li[data-mark=done]"
 

@@ -19,7 +19,7 @@ from tests.e2e.versions import Versions
 
 __all__ = ["app_page", "shelled", "shelled_server", "versions"]  # fixtures
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 SCAN = """async () => {
     const body = JSON.stringify({ category: "glass" });

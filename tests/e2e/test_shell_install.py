@@ -10,25 +10,22 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from PIL import Image, ImageChops
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from bench.make_icons import ICONS
-from tests.e2e.conftest import ARGS
+from tests.e2e.browsing import Browsers
 from tests.e2e.shelling import opened
 from tests.web.serving import ROOT, Server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def lasting_page(chromium: Path, tmp_path: Path) -> AsyncIterator[Page]:
+@pytest_asyncio.fixture(loop_scope="session")
+async def lasting_page(browsers: Browsers, tmp_path: Path) -> AsyncIterator[Page]:
     """A page of a profile on the disk: nothing can be installed in a private one."""
-    async with async_playwright() as playwright:
-        context = await playwright.chromium.launch_persistent_context(
-            tmp_path / "profile", executable_path=chromium, args=ARGS, service_workers="allow"
-        )
-        yield context.pages[0]
-        await context.close()
+    context = await browsers.with_profile(tmp_path / "profile", service_workers="allow")
+    yield context.pages[0]
+    await context.close()
 
 
 async def test_chromium_takes_it_for_an_app(lasting_page: Page, plain_server: Server) -> None:

@@ -15,7 +15,7 @@ from tests.embedded import Host
 
 __all__ = ["app_page"]  # a fixture
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 
 @asynccontextmanager

@@ -15,19 +15,12 @@ from tests.e2e.shelling import (
     opened,
     shelled,
     shelled_server,
+    taken_over,
 )
 
 __all__ = ["app_page", "shelled", "shelled_server"]  # fixtures
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
-
-ONLY_ANOTHER = """(name) => new Promise((resolve) => {
-    const look = async () => {
-        const names = await caches.keys();
-        names.length === 1 && names[0] !== name ? resolve(names[0]) : setTimeout(look, 5);
-    };
-    look();
-})"""
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 SEEN = "window.mark"
 
@@ -50,7 +43,7 @@ async def test_a_new_version_is_seen_at_the_next_load_and_replaces_the_kept_one(
     await app_page.reload()
     await until(app_page, f"window.mark === '{shelled.mark}'")
     async with asyncio.timeout(20):
-        assert await app_page.evaluate(ONLY_ANOTHER, old)
+        await taken_over(app_page, old)
     await shelled.close()
     await app_page.reload()
     await until(app_page, f"window.mark === '{shelled.mark}'")
@@ -70,7 +63,7 @@ async def test_a_page_that_stays_open_hears_of_a_new_version(
     await shelled.open()
     await heard(app_page, "updated")
     async with asyncio.timeout(20):
-        assert await app_page.evaluate(ONLY_ANOTHER, old)
+        await taken_over(app_page, old)
     assert await app_page.evaluate("heard") == ["offline", "online", "updated"]
 
 

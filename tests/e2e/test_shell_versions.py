@@ -6,12 +6,12 @@ import pytest
 from playwright.async_api import Page
 
 from tests.e2e.following import until
-from tests.e2e.shelling import app_page, heard, kept, opened, versions
+from tests.e2e.shelling import app_page, heard, kept, opened, taken_over, versions
 from tests.e2e.versions import Versions
 
 __all__ = ["app_page", "versions"]  # fixtures
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 MARKS = "[document.documentElement.dataset.mark, window.mark]"
 TEXT_OF = "(path) => fetch(path).then((answer) => answer.text(), () => null)"
@@ -44,17 +44,52 @@ async def test_a_page_that_was_there_before_the_worker_is_taken_for_one_of_its_v
     assert "window.mark = 'old'" in told
 
 
+async def ended_worker(page: Page) -> None:
+    """The browser ends the worker, as it does with one that has nothing to do."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("ServiceWorker.enable")
+    await session.send("ServiceWorker.stopAllWorkers")
+    await session.detach()
+
+
 async def test_a_page_of_another_version_gets_no_kept_file(
     app_page: Page, versions: Versions
 ) -> None:
-    """Its worker cannot be installed: it is all of the server's, and as the server's."""
+    """Its worker cannot be installed: it is all of the server's, also after the old one ended."""
     versions.make("new", worker=NEVER)
     await opened(app_page, versions.url)
     versions.now = "new"
     await app_page.reload()
     assert await app_page.evaluate(MARKS) == ["new", "new"]
+    await ended_worker(app_page)
+    assert "window.mark = 'new'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
     versions.lacking.add("/static/shell.js")
-    assert "window.mark" not in await app_page.evaluate(TEXT_OF, "static/shell.js")
+    assert await app_page.evaluate(TEXT_OF, "static/shell.js") is None
+    versions.lacking.clear()
+    versions.now = "old"
+    assert await app_page.evaluate(TEXT_OF, "static/shell.js") is None
+
+
+async def test_a_page_that_still_loads_while_another_worker_takes_over_stays_as_it_is(
+    app_page: Page, versions: Versions
+) -> None:
+    """Each of the next worker's pages gets its own version; the version before stays, no more."""
+    versions.make("new")
+    versions.make("newer")
+    await opened(app_page, versions.url)
+    (old,) = await kept(app_page)
+    versions.now = "new"
+    assert await app_page.evaluate(UPDATE)
+    await taken_over(app_page, old)
+    assert "window.mark = 'old'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
+    await app_page.reload()
+    new = list(await kept(app_page))[-1]
+    versions.now = "newer"
+    assert await app_page.evaluate(UPDATE)
+    await taken_over(app_page, new)
+    assert "window.mark = 'new'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
+    assert len(copies := list(await kept(app_page))) == 2
+    assert old not in copies
 
 
 async def test_a_version_is_kept_whole_or_not_at_all(app_page: Page, versions: Versions) -> None:

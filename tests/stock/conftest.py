@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import browser, browser_page, chromium
+from tests.e2e.conftest import all_browsers, browser, browser_page, browsers, chromium
 from tests.e2e.following import Gated
 from tests.stock.cutting import Cutter, cutting
 from tests.web.credentials import SECRET
 from tests.web.serving import Server
 
-__all__ = ["browser", "browser_page", "chromium"]  # fixtures
+__all__ = ["all_browsers", "browser", "browser_page", "browsers", "chromium"]  # fixtures
 
 STOCKED = (str(Path(__file__).with_name("stocked.py")),)
 

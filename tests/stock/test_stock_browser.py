@@ -18,7 +18,7 @@ from tests.stock.story import (
     scan,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")  # one browser for all of them
+pytestmark = pytest.mark.asyncio(loop_scope="session")  # one browser for all of them
 
 CLIENTS: Final = (ChromiumEventSource, ChromiumWebSocket)
 
@@ -36,7 +36,7 @@ SNIPPET = """(ID) => {
 CUTS: Final = ((ChromiumEventSource, True), (ChromiumWebSocket, False))
 
 
-@pytest_asyncio.fixture(loop_scope="module", params=CLIENTS, ids=lambda kind: kind.__name__)
+@pytest_asyncio.fixture(loop_scope="session", params=CLIENTS, ids=lambda kind: kind.__name__)
 async def client(
     request: pytest.FixtureRequest, browser_page: Page, gated: Gated
 ) -> AsyncIterator[InPage]:
