@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take long come first; within a folder the order is as it was."""
 
     def place(item: pytest.Item) -> int:
-        folder = item.path.parent.relative_to(ROOT / "tests").name
+        inside = item.path.is_relative_to(ROOT / "tests")
+        folder = item.path.parent.relative_to(ROOT / "tests").name if inside else ""
         return LONG_FIRST.index(folder) if folder in LONG_FIRST else len(LONG_FIRST)
 
     items.sort(key=place)

@@ -10,6 +10,7 @@ standard ones and one to which its end is told. The answer is its pid; its end i
 exit status (below 0: the signal). The end of the socket is the end of all that run.
 """
 
+import ctypes
 import faulthandler
 import gc
 import json
@@ -24,6 +25,9 @@ from typing import Any, Final
 
 import eco_actor.cli
 import eco_actor.routes
+
+PR_SET_PDEATHSIG: Final = 1
+"""For prctl: the signal that comes when the parent ends."""
 
 IMPORTED: Final = (eco_actor.cli, eco_actor.routes)
 """And all that they import."""
@@ -80,6 +84,7 @@ def _tell_end(child: int, pid: int, told: int) -> None:
 
 def _be(task: dict[str, Any]) -> None:
     """Be the program, as if an interpreter had been started with these words."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     os.environ.clear()
     os.environ.update(task["env"])
     if "PYTHONFAULTHANDLER" in os.environ:  # what an interpreter does about it at its start

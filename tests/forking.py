@@ -13,7 +13,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -74,6 +76,10 @@ class Forked:
         task = {"words": list(words), "env": dict(env), "cwd": str(cwd)}
         try:
             self.pid = _forker().fork(task, (nothing, given, err_end, told))
+        except BaseException:
+            self.close()
+            os.close(self._end)
+            raise
         finally:
             for each in (nothing, out_end, err_end, told):
                 os.close(each)
@@ -113,7 +119,9 @@ class Forked:
             told = select.poll()
             told.register(self._end, select.POLLIN)
             if told.poll(None if timeout is None else timeout * 1000):
-                self.returncode = int(os.read(self._end, 64))
+                status = os.read(self._end, 64)
+                assert status, "the parent of this process has ended, and took it along"
+                self.returncode = int(status)
                 os.close(self._end)
         return self.returncode
 
@@ -126,25 +134,17 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def communicate(self, timeout: float) -> tuple[str, str]:
-        """Both outputs to their ends; after *timeout* seconds it is killed, and that raises."""
-        said = ["", ""]
-
-        def read(place: int, output: IO[str]) -> None:
-            said[place] = output.read()
-
-        reading = [
-            threading.Thread(target=read, args=each)
-            for each in enumerate((self.stdout, self.stderr))
-        ]
-        for each in reading:
-            each.start()
+        """Both outputs to their ends; after *timeout* seconds it is killed, and that raises, also
+        when a process that it started holds on to them."""
+        reader = ThreadPoolExecutor(2)
+        until = time.monotonic() + timeout
+        out, err = (reader.submit(each.read) for each in (self.stdout, self.stderr))
+        reader.shutdown(wait=False)
         try:
             self.wait(timeout)
+            return out.result(until - time.monotonic()), err.result(until - time.monotonic())
         finally:
             self.kill()
-            for each in reading:
-                each.join()
-        return said[0], said[1]
 
 
 def run(

@@ -69,3 +69,14 @@ def test_all_is_imported_already(script: Path) -> None:
     """That is what it is for."""
     script.write_text("import sys\nsys.exit('eco_actor.app' not in sys.modules)\n")
     assert run([str(script)], env={}, timeout=30).returncode == 0
+
+
+def test_whoever_holds_on_to_its_outputs_is_not_waited_for(script: Path) -> None:
+    """A process that it started, and that goes on."""
+    code = "import subprocess\nprint(subprocess.Popen(['sleep', '60']).pid, flush=True)\n"
+    script.write_text(code)
+    with Forked([str(script)], env={"PATH": "/bin:/usr/bin"}) as process:
+        held = int(process.stdout.readline())
+        with pytest.raises(TimeoutError):
+            process.communicate(0.5)
+        os.kill(held, signal.SIGKILL)
