@@ -101,11 +101,16 @@ class Config:
 
     @classmethod
     def from_env(cls, **given: Any) -> Self:
-        """What is *given*, else what the environment says, else the defaults. ConfigError."""
+        """What is *given*, else what the environment says, else the defaults. ConfigError.
+
+        A variable that is empty says nothing, but an empty token is refused.
+        """
         values = {name: value for name, value in given.items() if value is not None}
         for each in fields(cls):
             text = os.environ.get(f"ECO_{each.name.upper()}")
-            if text and each.name not in values:  # one that is empty is none
+            if text == "" and each.name != "operator_token":  # for that it was meant to be a secret
+                text = None
+            if text is not None and each.name not in values:
                 values[each.name] = _parse(each.name, text, each.default)
         return cls(**values)
 

@@ -125,7 +125,8 @@ class Patience:
 def _status(state: State, note: Say) -> None:
     if isinstance(state, Waiting):
         why = shown(f"{state.code}: {state.detail}" if state.detail else state.code)
-        note(f"{why}; trying again in {state.seconds:.1f} s over {state.transport}")
+        when = f"in {state.seconds:.1f} s" if state.seconds >= 0.05 else "at once"
+        note(f"{why}; trying again {when} over {state.transport}")
 
 
 async def follow(

@@ -82,7 +82,8 @@ def lock(data_dir: Path) -> Any:
     except OSError as error:
         held.close()
         raise Unavailable(
-            f"data directory {data_dir} is in use by another server: --data-dir picks another"
+            f"data directory {data_dir} is in use by another server: give each its own (--data-dir,"
+            " Config.data_dir)"
         ) from error
     return held
 

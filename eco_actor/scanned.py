@@ -43,4 +43,5 @@ def _sentence(photo: Path, result: Mapping[str, Any]) -> str:
     seen, said = result["classification"], result["answer"]["text"]
     if seen["unsure"]:
         return f"{photo}: ? {said}"
-    return f"{photo}: {seen['name']} ({seen['confidence']:.0%}): {said}"
+    sure = int(seen["confidence"] * 100)  # nothing is 100 % but what the user said
+    return f"{photo}: {seen['name']} ({sure} %): {said}"

@@ -30,7 +30,7 @@ class Bye(Enum):
     NOT_ALLOWED = ("not_allowed", False, 1008, "this is not allowed")
     SLOW_CONSUMER = ("slow_consumer", True, 4008, "you read too slowly; come back with the cursor")
     TOO_MANY = ("too_many", True, 4013, "too much was asked for; come back later")
-    BUSY = ("busy", True, 1013, "too many connections; come back later")
+    BUSY = ("busy", True, 1013, "no more connections for now; come back later")
 
     def __init__(self, code: str, reconnect: bool, close_code: int, reason: str) -> None:
         self.code = code

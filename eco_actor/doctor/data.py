@@ -103,7 +103,7 @@ def look_at_sqlite(version: tuple[int, ...]) -> Finding:
     text = ".".join(map(str, version))
     if version < FIXED:
         advice = "while a server runs, write to its database with no other program"
-        return ok("SQLite", f"{text}, which two programs that write can lead to damage", advice)
+        return ok("SQLite", f"{text}: safe with one program that writes, as a server is", advice)
     return ok("SQLite", text)
 
 
