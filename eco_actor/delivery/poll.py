@@ -9,8 +9,9 @@
 Terminal events are told whatever the rule. Nothing is lost without a gap: what lies behind the
 cursor is in the answer, in its gap, or behind the answer's cursor.
 
-With an interval an answer is held back until that is over. The server keeps nothing of a client
-between two polls: who comes with a cursor is taken to have been answered just now.
+With an interval an answer is held back until that is over, and the log is not read into it before.
+The server keeps nothing of a client between two polls: who comes with a cursor is taken to have
+been answered just now.
 """
 
 from collections import OrderedDict
@@ -47,10 +48,15 @@ class Told:
 
 def held_back(rule: Rule, place: Place, after: str | None, wait: float) -> float:
     """Seconds, from the arrival of a poll with the cursor *after*, for which its answer is held
-    back under *rule*, unless it is `urgent`; never more than it wants to *wait*."""
+    back under *rule*, unless it has something `urgent`; never more than it wants to *wait*."""
     if after in (None, EARLIEST) or place.resume is Resume.RESET:
         return 0.0  # it was not answered before
     return min(rule.interval, wait)
+
+
+def urgent(event: Event) -> bool:
+    """Whether no interval holds *event* back."""
+    return event.terminal or event.final
 
 
 class Answer:
@@ -60,7 +66,6 @@ class Answer:
     more), and RESERVE terminal ones beyond: where these end, it is `full`.
 
     `position`: everything up to there is accounted for. `behind`: how many events there were.
-    `urgent`: a terminal event is among them, which no interval holds back.
     """
 
     __slots__ = (
@@ -78,7 +83,6 @@ class Answer:
         "final",
         "full",
         "position",
-        "urgent",
     )
 
     def __init__(
@@ -88,7 +92,6 @@ class Answer:
         self.behind = 0
         self.full = False
         self.final = False
-        self.urgent = False
         self._channel = channel
         self._rule = rule
         self._limit = limit
@@ -134,7 +137,6 @@ class Answer:
             return
         self.position = max(self.position, event.position)
         self.final = self.final or event.final
-        self.urgent = self.urgent or event.terminal or event.final
 
     def trimmed(self, upto: int) -> None:
         """The log has lost all up to the position *upto*, in the middle of the reading."""
@@ -146,6 +148,23 @@ class Answer:
         """Nothing else of the channel lies up to the position *upto*."""
         if not self.full:
             self.position = max(self.position, upto)
+
+    def give(self, other: "Answer", before: int | None = None) -> None:
+        """Let *other* have what it holds of positions below *before*; without one, all of it, and
+        what was lost with it."""
+        for event in [*self._kept, *self._window.values()]:
+            if before is not None and event.position >= before:
+                return
+            if self._kept:
+                del self._kept[0]
+            else:
+                self._window.popitem(last=False)
+            self._bytes -= self._size(event)
+            other.add(event)
+        loss = self._loss
+        if before is None and loss is not None and not other.full:
+            other._lose(loss.begin, loss.end, loss.dropped, loss.reason)
+            self._loss = None
 
     def told(self, cursor: Callable[[int], Cursor]) -> Told:
         """The answer; *cursor* names positions. Refused `slow_consumer` under the rule close."""

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import yaml
 
 from eco_actor.scan.data_reader import join
-from eco_actor.scan.yaml_words import in_words, spaces_that_are_none
+from eco_actor.scan.yaml_words import in_words, lines_of, spaces_that_are_none
 
 MAX_DEPTH: Final = 16
 """Lists and mappings inside each other; what is deeper is not read."""
@@ -80,7 +80,7 @@ class Document:
         return "{" in self._line_of(path)
 
     def _line_of(self, path: str) -> str:
-        return self.text.split("\n")[self.line(path) - 1]
+        return lines_of(self.text)[self.line(path) - 1]
 
 
 def read_yaml(data: bytes) -> Document:
@@ -88,7 +88,7 @@ def read_yaml(data: bytes) -> Document:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = len(lines_of(error.object[: error.start].decode()))
         fault = Fault(line, "", "this is not UTF-8: save the file with the encoding UTF-8")
         return Document("", faults=(fault,), broken=True)
     reading = _Reading()
@@ -104,7 +104,7 @@ def read_yaml(data: bytes) -> Document:
     except yaml.MarkedYAMLError as error:
         reading.stop(*in_words(text, error))
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        line = len(lines_of(text[: error.position]))
         reading.stop(line, f"a character that cannot be: U+{error.character:04X}")
     except ValueError:  # \U00110000 in quotes, or a version of thousands of digits
         reading.stop(reading.line, "behind this, an escape or a number that cannot be")

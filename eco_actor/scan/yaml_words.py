@@ -14,13 +14,19 @@ _TOP: Final = "a file is lines of a name, a colon, a space and a value, such as 
 _SIGNED: Final = re.compile("scanning (an alias|an anchor|a tag)|parsing a tag")
 _KEYED: Final = re.compile(r"(- +)*[^\s:\"'{\[][^:]*: +\S")
 _NO_BLANK: Final = re.compile(r"^( *)[\u00a0\u3000\u200b]")
+_LINE_END: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _END: Final = {"[": "]", "{": "}"}
 _CURLY: Final = str.maketrans({"“": '"', "”": '"', "‘": "'", "’": "'", "：": ": "})
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of *text* as the parser counts them; what stands behind the last end is one too."""
+    return _LINE_END.split(text)
+
+
 def in_words(text: str, error: yaml.MarkedYAMLError) -> tuple[int, str]:
     """The line to look at, counted from 1, and what is wrong with it."""
-    lines = text.split("\n")
+    lines = lines_of(text)
     at = error.problem_mark or error.context_mark
     if at is None:
         return 1, _unknown(error)
@@ -53,7 +59,7 @@ def in_words(text: str, error: yaml.MarkedYAMLError) -> tuple[int, str]:
 
 def spaces_that_are_none(text: str) -> int | None:
     """The first line that is indented with what only looks like a space."""
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(lines_of(text), 1):
         if _NO_BLANK.match(line):
             return number
     return None

@@ -2,11 +2,13 @@
 
 A poll is answered at once when something lies behind its cursor, else as soon as something happens,
 or when its time is over; with an interval, not before that is over. While it waits it is a
-subscriber and a timer or two; it has no task beyond that of its request.
+subscriber and a timer, without events that the log has; it has no task beyond that of its request.
 """
 
 import asyncio
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,11 +24,13 @@ from eco_actor.delivery.poll import (
     PollFormat,
     Told,
     held_back,
+    urgent,
 )
 from eco_actor.delivery.rule import Refused, Rule, rule_asked
 from eco_actor.delivery.traffic import BUSY, COMPLETE, ERROR, GOING_AWAY, GONE, Traffic
-from eco_actor.eventlog import Event, EventLog, Resume
+from eco_actor.eventlog import EventLog, Place, Resume
 from eco_actor.scan.events import channel as channel_of
+from eco_actor.web.poll_waiters import Holder, Waiter
 from eco_actor.web.problems import NO_STORE, Problem
 from eco_actor.web.scans import TASK, unknown_task
 
@@ -37,6 +41,15 @@ MAX_WAIT_S: Final = 60.0
 
 MAX_WAITING: Final = 1000
 """Polls that wait at a time."""
+
+READERS: Final = 4
+"""Polls that have events from the disk in memory at a time, each a window of at most MAX_WAITING
+bytes as packed, which is tens of that as objects."""
+
+LOOK: Final = 64
+"""Events in a page that is only looked at."""
+
+NOWHERE: Final = Place(Resume.FRESH, 0)
 
 OPTIONS: Final = ("after", "wait", "limit", "overflow", "capacity", "interval_ms")
 
@@ -72,7 +85,8 @@ class PollRoutes:
         self._directory = directory
         self._traffic = traffic
         self._most_waiting = most_waiting
-        self._waiters: set[_Waiter] = set()
+        self._waiters: set[Waiter] = set()
+        self._readers = asyncio.Semaphore(READERS)
         self._stopped = False
 
     def add_to(self, app: web.Application) -> None:
@@ -107,10 +121,11 @@ class PollRoutes:
         traffic.resumes[found.place.resume.value] += 1
         code = ERROR
         try:
-            told = await self._poll(found, asked, format)
-            last = found.last
-            done = told.final or (last is not None and told.cursor.position >= last.position)
-            body = format.answer(told, found.place.resume, done=done)
+            with ExitStack() as reading:
+                told = await self._poll(found, asked, format, reading)
+                last = found.last
+                done = told.final or (last is not None and told.cursor.position >= last.position)
+                body = format.answer(told, found.place.resume, done=done)
             code = GOING_AWAY if self._stopped else COMPLETE
         except asyncio.CancelledError:
             code = GONE
@@ -130,110 +145,122 @@ class PollRoutes:
         traffic.bytes += len(body)
         return web.Response(body=body, content_type="application/json", headers=NO_STORE)
 
-    async def _poll(self, found: Found, asked: Asked, format: PollFormat) -> Told:
-        """Read what there is, or else wait. Refused, Problem, StoreError."""
+    async def _poll(
+        self, found: Found, asked: Asked, format: PollFormat, reading: ExitStack
+    ) -> Told:
+        """Read what there is, once it is due, or else wait. Refused, Problem, StoreError.
+
+        *reading* is to be closed when the events are not needed any more.
+        """
+        begins = asyncio.get_running_loop().time()
         held = held_back(asked.rule, found.place, asked.after, asked.wait)
-        due = asyncio.get_running_loop().time() + held
         answer = Answer(found.channel, found.place, asked.rule, asked.limit, format.size)
-        if found.live is None:
-            await self._read(found.channel, answer)
-            if not (answer or found.is_over) and self._log.forgotten(found.channel):
-                raise Problem(410, "gone", "the scan was just removed: scans are kept for a while")
+        if held and await self._may_hold(found):
+            aside = Answer(found.channel, NOWHERE, asked.rule, asked.limit, format.size)
+            await self._hold(found, answer, Holder(aside), begins + held, reading)
+        elif found.live is None:
+            await self._read(found.channel, answer, reading)
+        nothing = found.live is None and not (answer or found.is_over)
+        if nothing and self._log.forgotten(found.channel):
+            raise Problem(410, "gone", "the scan was just removed: scans are kept for a while")
         # From here on in the turn of the loop in which the reading ended: nothing gets in between.
         over = found.last is not None and answer.position >= found.last.position
-        if not (over or self._stopped or asked.wait == 0.0):
-            await self._wait(found, _Waiter(answer, due), asked.wait)
+        if not (answer or over or self._stopped or asked.wait == 0.0):
+            reading.close()
+            await self._wait(found, Waiter(answer), begins + asked.wait)
             answer.reaches(self._log.head)  # whatever was offered until now is in the answer
         return answer.told(self._log.cursor)
 
-    async def _read(self, channel: str, answer: Answer) -> None:
-        """Give the answer all that the log has, unless it has enough before. StoreError.
+    async def _may_hold(self, found: Found) -> bool:
+        """Whether nothing urgent lies behind the cursor, and there is room to wait. StoreError.
 
         It ends in a turn of the loop in which the log has nothing more.
         """
+        log, channel, position = self._log, found.channel, found.place.position
+        if found.last is not None:
+            return False
+        while found.live is None and position < log.head:
+            page = log.page_now((channel,), position, LOOK)
+            if page is None:
+                async with self._readers:
+                    page = await log.page((channel,), position, LOOK)
+            if any(map(urgent, page.events)):
+                return False
+            position = page.upto
+        return not (self._stopped or self._full or log.forgotten(channel))
+
+    async def _hold(
+        self, found: Found, answer: Answer, holder: Holder, due: float, reading: ExitStack
+    ) -> None:
+        """Until it is *due*, or something urgent comes, or the server stops; then read. StoreError.
+
+        What is in the log is left there meanwhile.
+        """
+        with self._subscribed(found, holder, until=due):
+            await holder.released
+            if found.live is None:
+                await self._read(found.channel, answer, reading, holder.aside)
+            holder.aside.give(answer)
+            answer.reaches(self._log.head)
+
+    async def _read(
+        self, channel: str, answer: Answer, reading: ExitStack, aside: Answer | None = None
+    ) -> None:
+        """Give the answer all that the log has, unless it has enough before. StoreError.
+
+        Of what is *aside* it gets each event in its place. It ends in a turn of the loop in which
+        the log has nothing more. Until *reading* is closed, others may have to wait with theirs.
+        """
         log = self._log
         position = answer.position
+        admitted = False
         while not answer.enough:
+            if not admitted and log.page_now((channel,), position) is None:
+                await self._readers.acquire()
+                reading.callback(self._readers.release)
+                admitted = True
             page = await log.page((channel,), position)
             trimmed = log.trimmed(channel)
             if trimmed > position:
                 answer.trimmed(trimmed)
             for event in page.events:
+                if aside is not None:
+                    aside.give(answer, event.position)
                 answer.add(event)
             answer.reaches(page.upto)
             position = page.upto
             if position >= log.head:
                 return
 
-    async def _wait(self, found: Found, waiter: "_Waiter", seconds: float) -> None:
-        """Until there is something to tell that is due, or the time is over, or the server stops.
-
-        Returns at once when there is, or when there is something and too many wait. Problem.
-        """
-        if waiter.released.done():
-            return
-        if len(self._waiters) >= self._most_waiting:
-            if waiter.has_something:
-                return
+    async def _wait(self, found: Found, waiter: Waiter, ends: float) -> None:
+        """Until there is something to tell, or the time *ends*, or the server stops. Problem."""
+        if self._full:
             raise Problem(503, BUSY, "too many polls are waiting: poll again later, or with wait=0")
-        loop = asyncio.get_running_loop()
-        timers = [loop.call_later(seconds, waiter.release)]
-        if waiter.held:
-            timers.append(loop.call_at(waiter.due, waiter.let_go))
+        with self._subscribed(found, waiter, until=ends):
+            await waiter.released
+
+    @property
+    def _full(self) -> bool:
+        return len(self._waiters) >= self._most_waiting
+
+    @contextmanager
+    def _subscribed(self, found: Found, waiter: Waiter, until: float) -> Iterator[None]:
+        """Have *waiter* told of what happens, and released at the time *until* of the loop."""
+        timer = asyncio.get_running_loop().call_at(until, waiter.release)
         self._waiters.add(waiter)
         self._traffic.polls_waiting += 1
         self._log.subscribe(found.channel, waiter)
         try:
             if found.live is not None:
                 found.live.join(waiter, replay=found.place.resume is Resume.FRESH)
-            await waiter.released
+            yield
         finally:
             if found.live is not None:
                 found.live.leave(waiter)
             self._log.unsubscribe(found.channel, waiter)
             self._traffic.polls_waiting -= 1
             self._waiters.discard(waiter)
-            for timer in timers:
-                timer.cancel()
-
-
-class _Waiter:
-    """A subscriber that puts what it is offered into the answer.
-
-    It is released with the first of it, but not before *due*, by the loop's clock, unless the
-    answer is urgent.
-    """
-
-    __slots__ = ("_answer", "due", "held", "released")
-
-    def __init__(self, answer: Answer, due: float) -> None:
-        loop = asyncio.get_running_loop()
-        self.due = due
-        self.released: asyncio.Future[None] = loop.create_future()
-        self._answer = answer
-        self.held = due > loop.time()
-        self._look()
-
-    @property
-    def has_something(self) -> bool:
-        return bool(self._answer)
-
-    def offer(self, event: Event) -> None:
-        self._answer.add(event)
-        self._look()
-
-    def let_go(self) -> None:
-        """It is due."""
-        self.held = False
-        self._look()
-
-    def _look(self) -> None:
-        if self._answer and (self._answer.urgent or not self.held):
-            self.release()
-
-    def release(self) -> None:
-        if not self.released.done():
-            self.released.set_result(None)
+            timer.cancel()
 
 
 def asked_of(request: web.Request) -> Asked:

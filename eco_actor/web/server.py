@@ -22,13 +22,14 @@ log = logging.getLogger(__name__)
 
 
 class _WithoutTraceback(logging.Filter):
-    """What is not HTTP is the sender's fault: one line of the log, and no error of ours."""
+    """What is not HTTP is the sender's fault: one line of the log at INFO, and no error of ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
             record.msg, record.args = f"{record.getMessage()}: {record.exc_info[1]!r:.200}", ()
             record.exc_info = None
             record.levelno, record.levelname = logging.INFO, "INFO"
+            return server_logger.isEnabledFor(logging.INFO)  # it was asked for an ERROR
         return True
 
 

@@ -110,6 +110,26 @@ def test_faults_are_told_in_order_and_once() -> None:
     assert str(Fault(1, "a\nb", "c")) == "1: a\\nb: c"
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_bytes_that_are_no_text_are_found_on_their_line(end: str) -> None:
+    """In the files of any editor, with a byte order mark or without."""
+    text = end.join(["name: 도서관", "region: \0", ""])
+    assert faults_of(text) == ["2: a character that cannot be: U+0000"]
+    data = text.replace("\0", "x").encode() + b"\xff"
+    for mark in (b"", b"\xef\xbb\xbf"):
+        (fault,) = faults_of(mark + data)
+        assert fault.startswith("3: this is not UTF-8")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
+def test_what_else_is_on_a_line_is_found_whatever_ends_it(end: str) -> None:
+    """Braces and comments, on the last line too."""
+    document = read_yaml(end.join(["a: b", "", "c: {d: e}", "f: g # h"]).encode())
+    assert (document.faults, document.lines["f"]) == ((), 4)
+    assert (document.in_braces("c.d"), document.in_braces("f")) == (True, False)
+    assert (document.has_comment("f"), document.has_comment("c")) == (True, False)
+
+
 SIGNS = "가나a-z0:#&*'\"\\{[,?\n "
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-999, 999) | st.text(SIGNS, max_size=6),

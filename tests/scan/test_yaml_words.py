@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eco_actor.scan.yaml_file import read_yaml
+from eco_actor.scan.yaml_words import lines_of
 
 JARGON: Final = ("YAML", "mapping", "scalar", "token", "block", "sequence", "parsing", "node")
 
@@ -83,9 +84,25 @@ def test_what_cannot_be_read_is_told_in_plain_words(text: str, fault: str) -> No
     assert not [word for word in JARGON if word in told], told
 
 
-@given(st.text("ab: -\n\t[]{},'\"#&*!|>%?@\\\u00a0：", max_size=30))
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        (["name: L", "bins: a: b", ""], "2: a second colon stands on this line"),
+        (["a", "", "b", "c: d", ""], "3: no colon stands here"),
+        (["# note", "", "a: [b", "c: d", ""], "3: the [ here has no end"),
+        (["a: x", "bins:", "\u00a0 - metal"], "3: what looks like a space here"),
+        (["a: x", "", "%c: d"], "3: no line can begin with %"),
+    ],
+)
+def test_lines_are_counted_as_an_editor_does(end: str, lines: list[str], fault: str) -> None:
+    """Whatever ends them."""
+    assert fault_of(end.join(lines)).startswith(fault)
+
+
+@given(st.text("ab: -\n\r\x85\u2028\u2029\t[]{},'\"#&*!|>%?@\\\u00a0：", max_size=30))
 def test_there_are_words_for_whatever_is_written(text: str) -> None:
     """And a line of the file with each."""
     for fault in read_yaml(text.encode()).faults:
-        assert 1 <= fault.line <= text.count("\n") + 2
+        assert 1 <= fault.line <= len(lines_of(text)) + 1
         assert fault.what

@@ -1,6 +1,7 @@
 """Bytes that are no request, as port scanners and broken clients send them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -49,3 +50,20 @@ async def test_what_is_not_http_is_not_worth_a_traceback(
         await say(client, garbage)
     assert (await client.get("/healthz")).status == 200
     assert "Traceback" not in target.log_text()
+
+
+@pytest.mark.parametrize(("level", "noted"), [("warning", False), ("info", True)])
+async def test_what_is_not_http_is_noted_as_information(
+    session: aiohttp.ClientSession, tmp_path: Path, level: str, noted: bool
+) -> None:
+    """Whoever asks for warnings is told nothing of it."""
+    server = Server(tmp_path, options=("--log-level", level)).start()
+    try:
+        client = Client(session, server.url)
+        for garbage in GARBAGE.values():
+            await say(client, garbage)
+        assert (await client.get("/healthz")).status == 200
+    finally:
+        server.stop()
+    assert ("INFO    aiohttp.server: Error handling request" in server.log_text()) is noted
+    assert ("aiohttp" in server.log_text()) is noted
