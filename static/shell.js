@@ -13,9 +13,11 @@ const CALM_MS = 20_000; // between looks at a server that answers, while somebod
 const FIRST_MS = 1000; // before the next look at one that does not; doubles up to
 const MOST_MS = 10_000;
 const PATIENCE_MS = 5000; // for one look
+const UPDATE_MS = 600_000; // between questions for another version, of a server that is never seen to stop
 
 let answers = true;
 let wait = FIRST_MS;
+let updated = performance.now(); // the browser itself asks at each load
 let timer = 0;
 /** @type {Promise<boolean>|null} */ let looking = null;
 /** @type {ServiceWorkerRegistration|null} */ let registration = null;
@@ -48,13 +50,17 @@ function plan() {
   wait = answers ? FIRST_MS : Math.min(2 * wait, MOST_MS);
 }
 
+function update() {
+  updated = performance.now();
+  registration?.update().catch(() => {});
+}
+
 /** @param {boolean} now */
 function noted(now) {
-  if (now !== answers) {
-    answers = now;
-    tell(now ? "eco:online" : "eco:offline");
-    if (now) registration?.update().catch(() => {}); // it may have come back as another version
-  }
+  const changed = now !== answers;
+  answers = now;
+  if (changed) tell(now ? "eco:online" : "eco:offline");
+  if (now && (changed || performance.now() - updated > UPDATE_MS)) update(); // it may have come back as another version
   plan();
   return now;
 }
@@ -91,6 +97,7 @@ async function register() {
   });
   try {
     registration = await serviceWorker.register(new URL("sw.js", MOUNT), { updateViaCache: "none" });
+    known ||= registration.active?.state === "activated"; // the browser was told to reload past it
   } catch {
     // The browser or its user does not want it: the page works as before, but not without its server.
   }

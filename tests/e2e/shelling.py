@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.e2e.following import until
+from tests.e2e.following import PATIENCE_S, until
 from tests.e2e.paging import profile
 from tests.e2e.versions import Versions, versions_in
 from tests.stock.cutting import Cutter
@@ -47,6 +47,20 @@ TAKEN_OVER = """(old) => new Promise((resolve) => {
     };
     look();
 })"""
+
+
+UPDATE = """async () => {
+    const known = await navigator.serviceWorker.ready;
+    const before = known.active;
+    const look = async () => {
+        const { installing, waiting, active } = known;
+        if (installing || waiting || active.state !== "activated") return false;
+        if (active !== before) return true;
+        await known.update().catch(() => {}); // one that had begun before may end as this one
+        return false;
+    };
+    while (!(await look())) await new Promise((resolve) => setTimeout(resolve, 5));
+}"""
 
 
 class Shelled:
@@ -145,7 +159,23 @@ async def kept(page: Page) -> dict[str, list[str]]:
 
 async def taken_over(page: Page, old: str) -> None:
     """Wait until a worker of a newer version than that of the copy *old* is all there is."""
-    await page.evaluate(TAKEN_OVER, old)
+    async with asyncio.timeout(PATIENCE_S):
+        await page.evaluate(TAKEN_OVER, old)
+
+
+async def update(page: Page) -> None:
+    """Look for another version, which there is; returns once its worker has taken over."""
+    async with asyncio.timeout(PATIENCE_S):
+        await page.evaluate(UPDATE)
+
+
+async def reloaded_past_worker(page: Page) -> None:
+    """What a forced reload is: the page comes from the server, and has no worker."""
+    session = await page.context.new_cdp_session(page)
+    async with page.expect_event("load"):
+        await session.send("Page.reload", {"ignoreCache": True})
+    await session.detach()
+    assert await page.evaluate("navigator.serviceWorker.controller") is None
 
 
 async def heard(page: Page, name: str) -> None:

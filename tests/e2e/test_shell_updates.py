@@ -1,7 +1,5 @@
 """A new version of the page: seen at the next load, and told to a page that stays open."""
 
-import asyncio
-
 import pytest
 from playwright.async_api import Page, expect
 
@@ -42,8 +40,7 @@ async def test_a_new_version_is_seen_at_the_next_load_and_replaces_the_kept_one(
     await shelled.restart()
     await app_page.reload()
     await until(app_page, f"window.mark === '{shelled.mark}'")
-    async with asyncio.timeout(20):
-        await taken_over(app_page, old)
+    await taken_over(app_page, old)
     await shelled.close()
     await app_page.reload()
     await until(app_page, f"window.mark === '{shelled.mark}'")
@@ -62,9 +59,21 @@ async def test_a_page_that_stays_open_hears_of_a_new_version(
     await shelled.restart()
     await shelled.open()
     await heard(app_page, "updated")
-    async with asyncio.timeout(20):
-        await taken_over(app_page, old)
+    await taken_over(app_page, old)
     assert await app_page.evaluate("heard") == ["offline", "online", "updated"]
+
+
+async def test_a_page_that_never_sees_its_server_stop_asks_for_a_new_version(
+    app_page: Page, shelled: Shelled
+) -> None:
+    """An upgrade that is done between two looks is found all the same, within minutes."""
+    await app_page.clock.install()
+    await begun(app_page, shelled)
+    shelled.change()
+    await shelled.restart()
+    await app_page.clock.fast_forward("11:00")
+    await heard(app_page, "updated")
+    assert await app_page.evaluate("heard") == ["updated"]
 
 
 async def test_a_restart_of_the_same_version_is_no_update(app_page: Page, shelled: Shelled) -> None:

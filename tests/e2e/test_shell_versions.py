@@ -5,8 +5,16 @@ import asyncio
 import pytest
 from playwright.async_api import Page
 
-from tests.e2e.following import until
-from tests.e2e.shelling import app_page, heard, kept, opened, taken_over, versions
+from tests.e2e.following import PATIENCE_S, until
+from tests.e2e.shelling import (
+    app_page,
+    heard,
+    kept,
+    opened,
+    reloaded_past_worker,
+    update,
+    versions,
+)
 from tests.e2e.versions import Versions
 
 __all__ = ["app_page", "versions"]  # fixtures
@@ -17,7 +25,23 @@ MARKS = "[document.documentElement.dataset.mark, window.mark]"
 TEXT_OF = "(path) => fetch(path).then((answer) => answer.text(), () => null)"
 UPDATE = "navigator.serviceWorker.ready.then((known) => known.update()).then(() => 1, () => 0)"
 INSTALLING = "navigator.serviceWorker.ready.then((known) => Boolean(known.installing))"
+MANY_NOTES = """async (count) => {
+    const names = await caches.keys();
+    const notes = await caches.open(names.find((name) => name.startsWith("eco-pages ")));
+    const note = (each) => notes.put(`./?client=${each}`, new Response("none"));
+    await Promise.all(Array.from({ length: count }, (_, each) => note(each)));
+    return (await notes.keys()).length;
+}"""
+UNREADABLE = "caches.match = () => Promise.reject(new Error('disk'));"
 NEVER = "throw new Error('not yet');"  # a worker that cannot be installed
+
+
+async def tried(page: Page) -> None:
+    """Look for another version, whose worker cannot be installed; returns once it has ended."""
+    assert await page.evaluate(UPDATE)
+    async with asyncio.timeout(PATIENCE_S):
+        while await page.evaluate(INSTALLING):
+            pass
 
 
 async def test_a_server_that_changes_behind_its_page_gives_it_no_other_script(
@@ -79,17 +103,65 @@ async def test_a_page_that_still_loads_while_another_worker_takes_over_stays_as_
     await opened(app_page, versions.url)
     (old,) = await kept(app_page)
     versions.now = "new"
-    assert await app_page.evaluate(UPDATE)
-    await taken_over(app_page, old)
+    await update(app_page)
     assert "window.mark = 'old'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
     await app_page.reload()
-    new = list(await kept(app_page))[-1]
     versions.now = "newer"
-    assert await app_page.evaluate(UPDATE)
-    await taken_over(app_page, new)
+    await update(app_page)
     assert "window.mark = 'new'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
     assert len(copies := list(await kept(app_page))) == 2
     assert old not in copies
+
+
+HALF = """async (name) => {
+    const half = await caches.open(name);
+    await half.put("./", new Response("half"));
+}"""
+
+
+async def test_after_a_rollback_the_version_before_is_the_one_that_ran_before(
+    app_page: Page, versions: Versions
+) -> None:
+    """Old, new, old again, newer: old stays, not what was copied last, nor what never ran.
+
+    An old one that cannot be had again does not take its first copy with it.
+    """
+    for mark in ("new", "newer"):
+        versions.make(mark)
+    await opened(app_page, versions.url)
+    (old,) = await kept(app_page)
+    versions.now = "new"
+    await update(app_page)
+    versions.now = "old"
+    versions.lacking.add("/static/icon-192.png")
+    await tried(app_page)
+    versions.now = "new"
+    assert "window.mark = 'old'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
+    versions.now = "old"
+    versions.lacking.clear()
+    await update(app_page)
+    half = f"{old}-half"
+    await app_page.evaluate(HALF, half)
+    versions.now = "newer"
+    await update(app_page)
+    assert "window.mark = 'old'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
+    copies = list(await kept(app_page))
+    assert len(copies) == 2
+    assert half not in copies
+
+
+async def test_a_page_that_was_loaded_past_the_worker_is_left_to_its_server(
+    app_page: Page, versions: Versions
+) -> None:
+    """Nobody knows its version: the next worker gives it no file of its own, and it is told."""
+    versions.make("new")
+    await opened(app_page, versions.url)
+    await reloaded_past_worker(app_page)
+    versions.now = "new"
+    await update(app_page)
+    await heard(app_page, "updated")
+    versions.now = "old"
+    assert "window.mark = 'old'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
 
 
 async def test_a_version_is_kept_whole_or_not_at_all(app_page: Page, versions: Versions) -> None:
@@ -101,11 +173,10 @@ async def test_a_version_is_kept_whole_or_not_at_all(app_page: Page, versions: V
     versions.lacking.add("/static/icon-192.png")
     await app_page.reload()
     assert await app_page.evaluate(MARKS) == ["new", "new"]
-    await app_page.evaluate(UPDATE)
-    async with asyncio.timeout(20):
-        while await app_page.evaluate(INSTALLING):
+    await tried(app_page)
+    async with asyncio.timeout(PATIENCE_S):
+        while list(await kept(app_page)) != [old]:  # the browser may try once more by itself
             pass
-    assert list(await kept(app_page)) == [old]
     await versions.stop()
     assert await app_page.evaluate(TEXT_OF, "static/shell.js") is None
     await app_page.reload()
@@ -126,3 +197,46 @@ async def test_a_kept_page_gets_all_its_files_from_the_copy(
     await heard(app_page, "online")
     told = await app_page.evaluate(TEXT_OF, "static/shell.js")
     assert "window.mark = 'old'" in told
+
+
+async def test_closed_pages_are_forgotten_and_open_ones_are_not(
+    app_page: Page, versions: Versions
+) -> None:
+    """A page stays open while more load than are remembered: its files are still its own."""
+    versions.make("new", worker=NEVER)
+    await opened(app_page, versions.url)
+    notes = await app_page.evaluate(MANY_NOTES, 150)
+    assert notes > 150
+    other = await app_page.context.new_page()
+    await other.goto(versions.url)
+    assert await app_page.evaluate(MANY_NOTES, 0) == 100 + 2  # the open page, and what runs
+    versions.now = "new"
+    assert "window.mark = 'old'" in await app_page.evaluate(TEXT_OF, "static/shell.js")
+
+
+async def test_a_full_disk_keeps_no_page_from_loading(app_page: Page, versions: Versions) -> None:
+    """Its version cannot be written down: the copy comes all the same, and the server's page."""
+    versions.make("new", worker=NEVER)
+    await opened(app_page, versions.url)
+    session = await app_page.context.new_cdp_session(app_page)
+    full = {"origin": versions.url, "quotaSize": 1}
+    await session.send("Storage.overrideQuotaForOrigin", full)
+    await versions.stop()
+    await app_page.reload()
+    await until(app_page, "window.mark === 'old'")
+    versions.now = "new"
+    await versions.start()
+    await app_page.reload()
+    assert await app_page.evaluate(MARKS) == ["new", "new"]
+
+
+async def test_a_disk_that_cannot_be_read_leaves_the_page_to_its_server(
+    app_page: Page, versions: Versions
+) -> None:
+    """As if there were no worker, and without an error."""
+    versions.make("unread", worker=UNREADABLE)
+    versions.now = "unread"
+    await opened(app_page, versions.url)
+    await app_page.reload()
+    assert await app_page.evaluate("navigator.serviceWorker.controller") is not None
+    assert await app_page.evaluate(MARKS) == ["unread", "unread"]
