@@ -179,10 +179,10 @@ class Audit:
         truth.expect(unfinished == 0, f"{unfinished} scans are unfinished")
         ((pictures,),) = ask("SELECT count(*) FROM pictures")
         truth.expect(pictures == 0, f"{pictures} pictures are kept for nothing")
-        rewarded = {s.task_id for s in truth.stories.values() if s.rewarded and not s.gone}
+        kept = {s.task_id for s in truth.stories.values() if not s.gone}
+        rewarded = {s.thing for s in truth.stories.values() if s.rewarded} & kept
         granted = {task_id for (task_id,) in ask("SELECT task_id FROM rewards")}
         truth.expect(granted == rewarded, f"rewards: {len(granted)} for {len(rewarded)}")
-        kept = {s.task_id for s in truth.stories.values() if not s.gone}
         there = {task_id for (task_id,) in ask("SELECT task_id FROM scans")}
         truth.expect(kept == there, f"{len(kept)} scans are kept, {len(there)} are there")
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
 from bench.simulation_process import Process, picture
@@ -62,11 +63,11 @@ class Requests:
 
     # ---- scans
 
-    def scan(self, process: Process, kind: str) -> str:
-        """Ask for a scan, of a category or of a picture of this kind."""
+    def scan(self, process: Process, kind: str, **more: Any) -> str:
+        """Ask for a scan, of a category or of a picture of this kind; *more* of its options."""
         number, asked = self._next(kind)
         body = None if kind == CATEGORY else picture(number, kind)
-        options = self._options(number, kind)
+        options = replace(self._options(number, kind), **more)
 
         async def submit() -> str:
             return await process.eco.admission.submit(body, options)

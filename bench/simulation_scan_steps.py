@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 STEPS: Final = {
     "category": 16, "picture": 12, "unwanted": 4, "keyed": 6, "again": 8, "burst": 3, "publish": 10,
+    "soiled": 4, "about": 14,
     "cancel": 6, "follow": 12, "cut": 6, "come": 8, "stall": 2, "read": 4, "leave": 2, "pass": 14,
     "idle": 4, "wait": 16, "kill": 4, "crash": 3, "dies": 5, "power": 1, "stop": 3, "fault": 5,
     "hang": 2, "unreadable": 1, "mend": 4, "wall": 3, "down": 1, "age": 1,
@@ -79,6 +80,10 @@ class ScanSteps:
                 return requests.scan(process, CATEGORY)
             case "picture":
                 return requests.scan(process, _PICTURES.pick(rng))
+            case "soiled":
+                return requests.scan(process, CATEGORY, tags=("soiled",))
+            case "about":
+                return self._about(process)
             case "unwanted":
                 return requests.unwanted_scan(process, _PICTURES.pick(rng), rng.choice(WAITS))
             case "keyed":
@@ -98,6 +103,20 @@ class ScanSteps:
             case "cancel" | "read":
                 return await self._one_scan(process, kind)
         return kind
+
+    def _about(self, process: Process) -> str:
+        """Ask about a thing again, a few times at once, or answer what was unsure."""
+        rng, told = self.rng, []
+        stories = list(self.world.truth.stories.values())
+        if not stories:
+            return "about: nothing"
+        for _ in range(rng.choice((1, 1, 2, 4))):
+            before = rng.choice(stories[-4:])
+            kind = rng.choice((CATEGORY, CATEGORY, "good", "unsure"))
+            how = "after_scan" if before.unsure and kind == CATEGORY else "revises"
+            what = self.world.requests.scan(process, kind, **{how: before.task_id})
+            told.append(f"{what} {how} {before.marker}")
+        return ", ".join(told)
 
     async def _one_scan(self, process: Process, kind: str) -> str:
         stories = list(self.world.truth.stories.values())

@@ -16,9 +16,11 @@ class Story:
     marker: int
     picture: bool
     begun: tuple[float, int]  # virtual time, and the time in the log
+    thing: str  # the first scan of what it is about
     seq: int = 1
     next: int = 0  # of STEPS; DONE: over
     status: str = "processing"
+    unsure: bool = False
     rewarded: bool = False
     deaths: Counter[str] = field(default_factory=Counter)  # of processes, by the step it was at
     ended: tuple[float, int] | None = None
@@ -36,6 +38,7 @@ class Story:
             return
         if step != "reward" and (status != "completed" or step == "answer"):
             self.status = status
+        self.unsure = self.unsure or data.get("unsure") is True
         self.rewarded = step == "reward" and data.get("reward") is not None
         ends = status != "completed" or step == "reward"
         self.next = DONE if ends else self.next + 1

@@ -21,10 +21,12 @@ from eco_actor.eventlog.database import Database
 from eco_actor.eventlog.health import Health
 from eco_actor.eventlog.hub import Hub
 from eco_actor.eventlog.writer import Writer
-from eco_actor.scan import recovery, retention
+from eco_actor.scan import grants, recovery, retention
 from eco_actor.scan.admission import Admission
+from eco_actor.scan.grants import Grants
+from eco_actor.scan.options import Options
 from eco_actor.scan.scan import Scan
-from eco_actor.scan.tables import DROP_PICTURE, UNFINISHED
+from eco_actor.scan.tables import DROP_PICTURE, UNFINISHED, UNREWARDED
 from eco_actor.scan.tries import Tries, crashes
 from eco_actor.scan.volume import Choice, Keep, Row, choose
 from eco_actor.web.idempotency import Claim
@@ -140,6 +142,22 @@ def grant_without_the_ledger(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Scan, "_grant", lambda scan, reward: Write(DROP_PICTURE, (scan.task_id,)))
 
 
+def grant_whoever_asks(patch: pytest.MonkeyPatch) -> None:
+    async def thing(grants: Grants, log: EventLog, task_id: str, about: Options, *_: Any) -> Any:
+        return about.before
+
+    patch.setattr(Grants, "unrewarded", thing)
+
+
+def grant_by_the_look_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Grants, "take", lambda grants, thing, task_id: True)
+
+
+def grant_before_the_first_is_over(patch: pytest.MonkeyPatch) -> None:
+    waived = UNREWARDED.replace("first.finished = 1", "1")
+    patch.setattr(grants, "UNREWARDED", waived)
+
+
 def remove_the_unfinished(patch: pytest.MonkeyPatch) -> None:
     def chosen(rows: Sequence[Row], *more: Any) -> Choice:
         return choose([row._replace(finished=1, ended_ms=0) for row in rows], *more)
@@ -197,6 +215,9 @@ PLANTS: Final[dict[Plant, str]] = {
     resume_too_far: "not told of",
     say_a_step_again: r"seq (\d+) comes after \1",
     grant_without_the_ledger: "0 rewards are granted",
+    grant_whoever_asks: "2 rewards are told of one thing",
+    grant_by_the_look_alone: "2 rewards are told of one thing",
+    grant_before_the_first_is_over: "2 rewards are told of one thing",
     remove_the_unfinished: "is gone, and was not over|finished None, over False",
     remove_too_early: "is gone at the age of",
     forget_the_tries: "is looked at once too often",

@@ -41,6 +41,9 @@ MAX_FIELDS: Final = 64 * 1024
 MAX_DEPTH: Final = 16
 """Maps and lists in one another."""
 
+POINTS: Final = range(2**63)
+"""What the ledger can have."""
+
 _NAME: Final = re.compile("[a-z][a-z0-9_]{0,31}")
 _INTEGERS: Final = range(-(2**63), 2**64)
 
@@ -212,7 +215,8 @@ def _check_shape(name: str, fields: Mapping[str, Any]) -> None:
             raise BadFields("result: an object, as in the API")
         case "reward", {"reward": None}:
             return
-        case "reward", {"reward": {"points": int(), "character": {"id": str()}}}:
-            return
+        case "reward", {"reward": {"points": int() as points, "character": {"id": str()}}}:
+            if type(points) is not int or points not in POINTS:
+                raise BadFields(f"reward.points: a whole number from 0 to 2**63 - 1, not {points}")
         case "reward", _:
             raise BadFields("reward: null, or an object with points and character.id")

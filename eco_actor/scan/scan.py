@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from eco_actor.eventlog import Chain, Event, EventLog, StoreError, Write
+from eco_actor.eventlog import Chain, Event, EventLog, StoreError, StoreUncertain, Write
 from eco_actor.eventlog.clock import wall_ms
 from eco_actor.runtime import Actor, Down, Exit, MailboxSpec, Outcome, Ref
 from eco_actor.scan.counts import Tally
@@ -141,11 +141,12 @@ class Scan(Actor[Message]):
     def terminate(self, reason: Exit) -> None:
         self._settle()
         step = self.state.next_step
+        if step is not None:
+            self.pipeline.grants.give_back(self.thing, self.task_id)  # its row is not on its way
         if reason.abnormal and step is not None:
             try:
-                self._failed(
-                    "scan_crashed", "the scan was ended by a fault of the server", over=True
-                )
+                detail = "the scan was ended by a fault of the server"
+                self._failed("scan_crashed", detail, over=True)
             except StoreError as error:
                 self._give_up(error)
         elif step is not None and (self.mark is None or self.mark.begun):
@@ -156,7 +157,6 @@ class Scan(Actor[Message]):
         # Which of its events are in the log is for recovery to find out.
         step = self.state.next_step or self.state.step
         self.pipeline.left.put(self.task_id, Tries(step, self.crashes))
-        self.pipeline.grants.give_back(self.thing)
         self.stop()
 
     # ---- attempts
@@ -233,14 +233,14 @@ class Scan(Actor[Message]):
             self._conclude(fields)
             return
         self.first_attempt = self.attempt + 1  # this step is over, whatever comes of it
-        looking = self.pipeline.grants.unrewarded(self.pipeline.log, self.task_id, self.options)
+        pipeline, within = self.pipeline, self.pool.stage.deadline
+        looking = pipeline.grants.unrewarded(pipeline.log, self.task_id, self.options, within)
         self.pipe(looking, lambda thing: Unrewarded(thing, fields), Unknown)
 
     def _granted(self, thing: str | None, fields: Fields) -> None:
-        if thing is not None and self.pipeline.grants.take(thing):
-            self.thing = thing
-        else:
-            fields = {**fields, "reward": None}
+        if thing is None or not self.pipeline.grants.take(thing, self.task_id):
+            thing, fields = None, {**fields, "reward": None}
+        self.thing = thing
         self._conclude(fields)
 
     def _conclude(self, fields: Fields) -> None:
@@ -294,7 +294,7 @@ class Scan(Actor[Message]):
 
     def _stored(self, events: Sequence[Event], error: StoreError | None) -> None:
         self.pipeline.volume.add(events)
-        if error is not None:
-            self.pipeline.grants.give_back(self.thing)  # the actor may have ended by now
+        if error is not None and not isinstance(error, StoreUncertain):
+            self.pipeline.grants.give_back(self.thing, self.task_id)  # the actor may have ended
         if error is not None or any(event.final for event in events):
             self.ref.tell(Stored(error))

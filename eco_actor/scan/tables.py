@@ -6,6 +6,8 @@ All times are those of `EventLog.now_ms`.
 
 from typing import Final
 
+import msgpack
+
 from eco_actor.eventlog import Statement, Tables
 
 ADD_SCAN: Final = Statement(
@@ -63,6 +65,18 @@ COUNT_CHOICE: Final = Statement(
 )
 MARK_CHOICE: Final = Statement("UPDATE scans SET answered = 1 WHERE task_id IN (", "?", ")")
 
+
+def _named(option: str) -> str:
+    """SQL for the task id in the packed options of a scan; NULL for none.
+
+    It looks for the name and the head of a text of 33 bytes. No text that a user wrote has these
+    bytes: they are not UTF-8.
+    """
+    name = msgpack.packb(option) + b"\xd9\x21"
+    at = f"instr(options, x'{name.hex()}')"
+    return f"CASE WHEN {at} THEN CAST(substr(options, {at} + {len(name)}, 33) AS TEXT) END"
+
+
 TABLES: Final = Tables(
     name="scan",
     migrations=(
@@ -95,6 +109,18 @@ TABLES: Final = Tables(
         (
             # the first scan of the same thing; NULL: it is that itself
             "ALTER TABLE scans ADD COLUMN thing TEXT",
+        ),
+        (
+            # Scans of before only have what they named, in their options: go back to the first.
+            f"UPDATE scans SET thing = coalesce({_named('revises')}, {_named('after_scan')})"
+            " WHERE thing IS NULL",
+            "UPDATE scans SET thing = (WITH RECURSIVE earlier (id) AS (SELECT scans.thing"
+            " UNION SELECT asked.thing FROM earlier JOIN scans AS asked ON asked.task_id = id"
+            " WHERE asked.thing IS NOT NULL) SELECT min(id) FROM earlier) WHERE thing IS NOT NULL",
+            # Each had a reward of its own. What the thing was given first is the thing's.
+            "UPDATE OR IGNORE rewards SET task_id = (SELECT thing FROM scans"
+            " WHERE scans.task_id = rewards.task_id) WHERE task_id IN (SELECT scans.task_id"
+            " FROM scans JOIN scans AS first ON first.task_id = scans.thing)",
         ),
     ),
     # A thing is added before it is dropped or changed: groups of a batch run in this order.
@@ -145,11 +171,11 @@ KEYED_COUNT: Final = "SELECT count(*) FROM scans WHERE keyed = 1 AND created_ms 
 
 UNREWARDED: Final = (
     "SELECT first.task_id FROM scans CROSS JOIN scans AS first ON first.task_id = scans.thing"
-    " WHERE scans.task_id = ? AND (first.finished = 1 OR ?)"
+    " WHERE scans.task_id = ? AND (first.finished = 1 OR first.task_id = ?)"
     " AND NOT EXISTS (SELECT 1 FROM rewards WHERE rewards.task_id = first.task_id)"
 )
-"""The first scan of the thing that a scan asks about again, if it is kept, over (the second value
-true: or not), and nothing was granted for the thing."""
+"""The first scan of the thing that a scan asks about again, if it is kept, over (or the one of the
+second value), and nothing was granted for the thing."""
 
 GONE: Final = "SELECT 1 FROM gone WHERE task_id = ? AND at_ms >= ?"
 

@@ -1,15 +1,14 @@
 """A thing is rewarded once: whoever asks about it again is told of no second reward."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eco_actor.eventlog import Draft, EventLog, StoreError, Write
-from eco_actor.runtime.testing import run_virtual
+from eco_actor.eventlog import Draft, EventLog, Write
 from eco_actor.scan.events import channel
 from eco_actor.scan.grants import Grants, granted
 from eco_actor.scan.options import Options
@@ -17,7 +16,6 @@ from eco_actor.scan.reward import load as load_characters
 from eco_actor.scan.rules import RuleBook
 from eco_actor.scan.stages import stages
 from eco_actor.scan.tables import (
-    ADD_REWARD,
     ADD_SCAN,
     DROP_REWARD,
     DROP_SCAN,
@@ -26,9 +24,8 @@ from eco_actor.scan.tables import (
 )
 from eco_actor.scan.task_id import TaskIds
 from eco_actor.scan.vision import Pixels, Verdict
-from tests.fakes import FakeStore
 from tests.scan.rig import GOOD, Gate, Rig, leave, open_log
-from tests.scan_world import NOW, World, story
+from tests.scan_world import NOW, story
 
 BOOK = RuleBook.load()
 load_characters()  # here, where it may block
@@ -146,8 +143,26 @@ async def test_the_answer_to_an_unsure_scan_does_not_wait_for_its_end(log: Event
     """That earns nothing: after a crash the two may go on side by side."""
     unsure = await leave(log, *GOOD[1:3])
     answer = await left_asking(log, after_scan=unsure)
-    assert await Grants().unrewarded(log, answer, Options(after_scan=unsure)) == unsure
-    assert await Grants().unrewarded(log, answer, Options(revises=unsure)) is None
+    assert await may_be(log, answer, after_scan=unsure) == unsure
+    assert await may_be(log, answer, revises=unsure) is None
+
+
+async def test_the_answer_to_one_that_asked_again_waits_for_the_end_of_the_first(
+    log: EventLog,
+) -> None:
+    """Of all scans of the thing the answered one earns nothing; the first one still may."""
+    first = await leave(log)
+    unsure = await left_asking(log, revises=first)
+    await log.commit([], [Write(FINISH_SCAN, (unsure, NOW))])
+    answer = await left_asking(log, after_scan=unsure)
+    assert await may_be(log, answer, after_scan=unsure) is None
+    await log.commit([], [Write(FINISH_SCAN, (first, NOW))])
+    assert await may_be(log, answer, after_scan=unsure) == first
+
+
+async def may_be(log: EventLog, task_id: str, **about: Any) -> str | None:
+    """The thing for which this scan may be granted a reward, by the log."""
+    return await Grants().unrewarded(log, task_id, Options(**about), 30.0)
 
 
 async def test_a_thing_whose_first_scan_is_gone_earns_nothing(log: EventLog) -> None:
@@ -186,77 +201,3 @@ async def test_after_a_crash_it_is_rewarded_as_without(log: EventLog, paid: bool
         await rig.finished([again])
         assert await rewarded(rig, again) is not paid
     assert await ledger(log) == [first]
-
-
-def told(world: World, ids: Sequence[str]) -> list[bool | None]:
-    """Of each scan whether it was told of a reward; None: its event is missing."""
-    lasts = [world.told(task_id)[-1] for task_id in ids]
-    return [each["reward"] is not None if each["step"] == "reward" else None for each in lasts]
-
-
-def test_a_look_that_does_not_show_the_grant_yet_grants_nothing() -> None:
-    """The log says that nothing was granted, to both of two that ask at the same time."""
-
-    async def main() -> None:
-        store = FakeStore()
-        store.answers = lambda sql, given: [("first",)]
-        async with World(store).running() as world:
-            again = replace(GLASS, revises="first")
-            ids = [await world.admission.submit(None, again) for _ in range(2)]
-            await asyncio.sleep(1)
-            assert (told(world, ids), world.count) == ([True, False], 0)
-            assert [row[0] for row in store.rows(ADD_REWARD)] == ["first"]
-
-    run_virtual(main())
-
-
-def test_a_grant_that_could_not_be_written_is_free_again() -> None:
-    """Somebody else who asks about the thing gets it."""
-
-    async def main() -> None:
-        store = FakeStore()
-        store.answers = lambda sql, given: [("first",)]
-        async with World(store).running() as world:
-            again = replace(GLASS, revises="first")
-            fails = iter([True])
-            store.fails = lambda drafts: (
-                "the disk"
-                if any(each.data.get("step") == "reward" for each in drafts) and next(fails, False)
-                else None
-            )
-            ids = []
-            for _ in range(2):
-                ids.append(await world.admission.submit(None, again))
-                await asyncio.sleep(1)
-            assert (told(world, ids), world.count) == ([None, True], 0)
-
-    run_virtual(main())
-
-
-def test_what_cannot_be_read_is_left_to_recovery() -> None:
-    """The scan stops, with its answer out and its reward to come."""
-
-    async def main() -> None:
-        store = FakeStore()
-
-        def broken(sql: str, given: Sequence[Any]) -> list[tuple[Any, ...]]:
-            raise StoreError("the disk")
-
-        store.answers = broken
-        async with World(store).running() as world:
-            ids = [await world.admission.submit(None, replace(GLASS, revises="first"))]
-            await asyncio.sleep(1)
-            assert (told(world, ids), world.count) == ([None], 0)
-            assert world.told(ids[0])[-1]["step"] == "answer"
-            assert world.pipeline.left.crashes(ids[0], "reward") == 0
-
-    run_virtual(main())
-
-
-def test_grants_are_remembered_for_a_while() -> None:
-    """As many as that; who gives one back was the only one who had it."""
-    grants = Grants(most=2)
-    assert [grants.take(each) for each in "aab"] == [True, False, True]
-    grants.give_back("b")
-    grants.give_back(None)
-    assert [grants.take(each) for each in "bcba"] == [True, True, False, True]

@@ -147,6 +147,9 @@ SEEN = FIELDS["vision"]
         ("answer", {"result": []}, "result: an object"),
         ("reward", {"reward": {"points": 1}}, "reward: null, or an object with points"),
         ("reward", {"reward": {"points": "1", "character": {"id": "x"}}}, "reward: null"),
+        ("reward", {"reward": {"points": -1, "character": {"id": "x"}}}, "points: a whole number"),
+        ("reward", {"reward": {"points": 2**63, "character": {"id": "x"}}}, "points: a whole"),
+        ("reward", {"reward": {"points": True, "character": {"id": "x"}}}, "points: a whole"),
         ("reward", {}, "'reward' is missing"),
     ],
 )
@@ -166,7 +169,8 @@ def test_good_fields_are_copied() -> None:
     kept.append(3)
     assert copied == {"a": [1, 2.5, "글", None, True], "b": [1], "c": {"d": {}}}
     assert plain_fields("vision", SEEN) == SEEN
-    for reward in (None, {"points": 3, "character": {"id": "iseul"}, "more": 1}):
+    most = {"points": 2**63 - 1, "character": {"id": "iseul"}}
+    for reward in (None, {"points": 3, "character": {"id": "iseul"}, "more": 1}, most):
         assert plain_fields("reward", {"reward": reward}) == {"reward": reward}
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from eco_actor.eventlog import Statement
+from eco_actor.eventlog import Statement, Write
 from eco_actor.scan import tables
 from eco_actor.scan.options import Options
-from eco_actor.scan.tables import TABLES
+from eco_actor.scan.tables import ADD_REWARD, TABLES
+from eco_actor.scan.task_id import TaskIds
 from tests.scan.rig import GOOD, Rig, leave, open_log, tried
 from tests.scan_world import NOW
 
@@ -69,6 +70,48 @@ async def test_scans_of_before_go_on_and_grow_old(tmp_path: Path) -> None:
     assert rows[over][:4] == (NOW, 1, 0, NOW)
     assert [rows[task_id][2] for task_id in (waiting, new)] == [0, 1]
     assert rows[new][3] >= rows[new][0]
+    await log.close()
+
+
+# The name of an option, and a byte that follows it where an id does: no text can be both.
+TRAPS = ("revises", "after_scan", "\u00a7revises!", "after_scan\u0659!" + "x" * 40)
+
+
+async def test_what_asked_again_before_is_of_the_thing_of_the_first_one(tmp_path: Path) -> None:
+    """Servers of before did not keep whose thing a scan was of, but what it named; and they
+    granted each scan its own reward. The first one has it now, if one of its thing was given.
+    """
+    now = open_log(tmp_path / "now.db")
+    await now.open()
+    ids = [await leave(now, *GOOD[1:4], number=n) for n in range(7 + len(TRAPS))]
+    first, again, further, unsure, answer, orphan, other, *traps = ids
+    gone = TaskIds().make(NOW - 1)
+    named = {
+        again: Options(revises=first),
+        further: Options(category="glass", user_input="\u00a7", revises=again),
+        answer: Options(category="glass", after_scan=unsure),
+        orphan: Options(revises=gone),
+    } | {task_id: Options(user_input=text) for task_id, text in zip(traps, TRAPS, strict=True)}
+    for task_id in (first, further, answer, orphan, other):
+        await now.commit([], [Write(ADD_REWARD, (task_id, 3, "iseul", NOW))])
+    await now.close()
+
+    def write() -> None:
+        write_before(tmp_path / "log.db", tmp_path / "now.db")
+        db = sqlite3.connect(tmp_path / "log.db")
+        for task_id, options in named.items():
+            packed = options.pack()
+            db.execute("UPDATE scans SET options = ? WHERE task_id = ?", (packed, task_id))
+        db.commit()
+        db.close()
+
+    await asyncio.to_thread(write)
+    log = open_log(tmp_path / "log.db")
+    await log.open()
+    things = dict(await log.query("SELECT task_id, thing FROM scans WHERE thing IS NOT NULL"))
+    assert things == {again: first, further: first, answer: unsure, orphan: gone}
+    ledger = {task_id for (task_id,) in await log.query("SELECT task_id FROM rewards")}
+    assert ledger == {first, further, unsure, orphan, other}
     await log.close()
 
 
