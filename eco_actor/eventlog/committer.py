@@ -9,7 +9,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eco_actor.eventlog.database import Database, Item
+from eco_actor.eventlog.database import LEFT, Database, Item
 from eco_actor.eventlog.event import Event
 from eco_actor.eventlog.faults import READ_ONLY, Fault, fault_of
 from eco_actor.eventlog.history import Excess, Trimmed
@@ -77,6 +77,8 @@ class Committer:
             return [*self._commit(whole), *(append.fail(told) for append in broken)]
         if not appends:
             return []
+        if self._database.left:
+            return [append.fail(StoreError(LEFT)) for append in appends]
         if self.fault is None:
             try:
                 placed = self._database.commit([append.item for append in appends])
@@ -142,6 +144,8 @@ class Committer:
         """One step of a trim; never raises."""
         if self.fault is not None:
             return StoreError(self.fault.reason)
+        if self._database.left:
+            return StoreError(LEFT)
         try:
             return trim_step(self._database.connection, excess)
         except Exception as error:

@@ -56,6 +56,8 @@ ROOM: Final = 1 << 20
 CLOCK_MS: Final = 60_000
 """Between two notes of what the clock says; they go with what is written anyway."""
 
+LEFT: Final = "the store was closed before this could be written"
+
 EPOCHS: Final = "SELECT token, begins FROM epochs ORDER BY begins, rowid"
 
 SYNCHRONOUS: Final = {Durability.FULL: "FULL", Durability.NORMAL: "NORMAL", Durability.OFF: "OFF"}
@@ -94,6 +96,7 @@ class Database:
         self.epochs: list[tuple[str, int]] = []
         self.position = 0
         self.trimmed: dict[str, int] = {}
+        self.left = False  # somebody else may have opened it: what has no lock yet is not written
         self._file = (0, 0)  # device and inode
         self._clock_saved_ms = 0
         opened, held = connection, None
@@ -198,6 +201,10 @@ class Database:
         except OSError:
             return False
 
+    def _check_left(self) -> None:
+        if self.left:
+            raise StoreError(LEFT)
+
     def probe(self) -> None:
         """Try a small write, as durable as any. sqlite3.Error, OSError, FileReplaced."""
         self.check_file()
@@ -216,6 +223,7 @@ class Database:
 
     def commit(self, items: Sequence[Item]) -> list[list[Event]]:
         """Write *items* in one transaction; returns their events. An error: none was."""
+        self._check_left()
         self.check_file()
         db, epoch = self.connection, self.epochs[-1][0]
         events, position = [], self.position
@@ -229,6 +237,7 @@ class Database:
         elif groups:
             db.execute("BEGIN IMMEDIATE")
             try:
+                self._check_left()  # whoever opened it meanwhile has read where the events end
                 for statement, rows in groups:
                     _execute(db, statement, rows)
                 db.execute("COMMIT")

@@ -93,7 +93,7 @@ class Writer:
 
     def leave(self, reason: str) -> list[Settled]:
         """Wait for it no more: what waits is taken back, what it still does is told to nobody."""
-        self._left = True
+        self._left = self._database.left = True
         self.close()
         withdrawn = self.withdraw(reason)
         self.give_up(f"{reason}, and a write has not come back: it may happen yet")

@@ -107,6 +107,29 @@ async def test_a_store_that_was_left_behind_does_not_meddle_with_the_next(tmp_pa
     await log.close()
 
 
+async def test_a_write_that_has_no_lock_yet_does_not_happen_behind_the_next_store(
+    tmp_path: Path,
+) -> None:
+    """It comes back after the log was opened again: where that one writes, nobody else does."""
+    path = tmp_path / "log.db"
+    store = SqliteStore(path, Durability.NORMAL, [THINGS])
+    log = EventLog(store)
+    await log.open()
+    left = store._writer
+    assert left is not None
+    gate = Gate(store, at="BEGIN")
+    log.append([draft("hangs")], [Write(ADD, ("a",))])
+    await gate.held()
+    await log.close()
+    await log.open()
+    gate.open()
+    await ended(left)
+    assert await asyncio.to_thread(rows, path, "SELECT position FROM events") == []
+    (event,) = await log.commit([draft("next")])
+    assert event.position == log.head == 1
+    await log.close()
+
+
 HANGS_FOR_EVER = """
 import asyncio, sys, threading
 from pathlib import Path
