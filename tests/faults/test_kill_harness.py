@@ -21,10 +21,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PLANTED: Final = "tests.faults.planted"
 
+RUNS: Final = 4
+"""A planted fault is found in one of so many."""
 
-async def run(parent: Zygote, data_dir: Path, fault: str, kills: list[Kill]) -> Tally:
+
+async def run(
+    parent: Zygote, data_dir: Path, fault: str, kills: list[Kill], seed: int = 1
+) -> Tally:
     settings = Settings(stand_ins=(SPREAD, f"{PLANTED}:{fault}"))
-    tally, _ = await phase(parent, data_dir, kills, 1, settings)
+    tally, _ = await phase(parent, data_dir, kills, seed, settings)
     return tally
 
 
@@ -32,6 +37,7 @@ def again_and_again(point: str) -> list[Kill]:
     return [Kill(Phase.SERVING, point, nth) for nth in (3, 5, 2, 7)]
 
 
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("fault", "point", "found"),
     [
@@ -52,14 +58,21 @@ async def test_a_planted_fault_is_found(
     point: str,
     found: str,
 ) -> None:
-    """The figure that is to be 0 is not, and the report has words for it."""
+    """The figure that is to be 0 is not, and the report has words for it.
+
+    A kill has to come between two moments, which it does in most runs, not in each.
+    """
     monkeypatch.setattr(crash_phase, "PATIENCE_S", 3.0)  # a scan that is lost never ends
-    tally = await run(parent, data_dir, fault, again_and_again(point))
+    for seed in range(1, RUNS + 1):
+        tally = await run(parent, data_dir / str(seed), fault, again_and_again(point), seed)
+        if getattr(tally, found) > 0:
+            break
     assert getattr(tally, found) > 0, tally
     assert tally.faults
     assert tally.said
 
 
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("fault", "point", "says"),
     [
@@ -76,10 +89,14 @@ async def test_a_planted_fault_of_retention_is_found(
     point: str,
     says: str,
 ) -> None:
-    """The report has words for it, whatever else comes of it."""
+    """The report has words for it, whatever else comes of it; in most runs, as above."""
     monkeypatch.setattr(crash_phase, "PATIENCE_S", 3.0)
     settings = Settings(small=True, stand_ins=(SPREAD, f"{PLANTED}:{fault}"))
-    tally, _ = await phase(parent, data_dir, again_and_again(point), 1, settings)
+    for seed in range(1, RUNS + 1):
+        place = data_dir / str(seed)
+        tally, _ = await phase(parent, place, again_and_again(point), seed, settings)
+        if any(says in text for text in tally.said):
+            break
     assert any(says in text for text in tally.said), tally
 
 
