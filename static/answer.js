@@ -8,10 +8,11 @@ import { dyed, face, mark, shapeId } from "./shapes.js";
 /**
  * @typedef {{bin: string, bin_id?: string, bin_color?: string, bin_shape?: string, steps?: string[], not_these?: string[],
  *   why?: string|null, layer?: string|null, source?: any, here?: boolean, where?: string|null}} Rule
- * @typedef {{result: any, seen: any, reward: any, plain: boolean, note: string|null}} Shown
- *   `seen`: what the photo was taken for; `plain`: no links; `note`: what this answer is
+ * @typedef {{result: any, seen: any, reward: any, plain: boolean, note: string|null, conditions: string[]}} Shown
+ *   `seen`: what the photo was taken for; `plain`: no links; `note`: what this answer is; `conditions`: names of those it holds for
  * @typedef {{id: string, name: string}} Tag
- * @typedef {{known: Tag[], on: string[], asking: boolean, told: string|null, toggle: (id: string) => void}} Conditions
+ * @typedef {{known: Tag[], question: string|null, on: string[], asking: boolean, told: string|null, toggle: (id: string) => void}} Conditions
+ *   `question`: the one of them that is asked about in so many words
  * @typedef {{options: {option: import("./state.js").Category, mostly: boolean}[], pick: (option: {id: string, name: string}) => void}} Rather
  * @typedef {{again: () => void, other: () => void, relang: (() => void)|null, back: (() => void)|null}} Actions
  *   `relang` when the answer is in another language; `back` when it comes out of the history
@@ -20,15 +21,16 @@ import { dyed, face, mark, shapeId } from "./shapes.js";
 /** @param {number} confidence @returns {string} */
 const sureness = (confidence) => t(confidence >= 0.85 ? "sure.high" : confidence >= 0.6 ? "sure.middle" : "sure.low");
 
-/** @param {any} seen a classification @param {string} name @param {string} lang @returns {HTMLElement} what it was taken for, and how surely */
-function seenAs(seen, name, lang) {
+/** @param {any} seen a classification @param {string} name @param {string} lang @param {string[]} conditions @returns {HTMLElement} what it was taken for, how surely, and what was said of it */
+function seenAs(seen, name, lang, conditions) {
   const byUser = seen.backend === "user";
   const measured = !byUser && typeof seen.confidence === "number";
   const meter = el("span", { class: "meter", "aria-hidden": "true" }, el("span", {}));
   /** @type {HTMLElement} */ (meter.firstChild).style.setProperty("--done", String(seen.confidence));
   return el("div", { class: "seen" },
     el("p", {}, el("span", { class: "faint" }, t(byUser ? "answer.chosen" : "answer.seen")), " ", el("strong", { lang }, name)),
-    measured ? el("p", { class: "sure" }, meter, el("span", {}, `${sureness(seen.confidence)} · ${percent(seen.confidence)}`)) : null);
+    conditions.length ? el("p", { class: "with" }, el("span", { class: "faint" }, t("answer.with")), " ", el("strong", {}, conditions.join(", "))) : null,
+    measured ? el("p", { class: "sure" }, meter, el("span", { class: "share" }, el("span", {}, sureness(seen.confidence)), " ", el("span", {}, percent(seen.confidence)))) : null);
 }
 
 /** @param {Rule|null} rule @param {string} lang @returns {HTMLElement|null} this place has no such bin: where to go with it */
@@ -47,7 +49,7 @@ export function titleOf({ rule, classification, answer }) {
 }
 
 /** @param {Shown} shown @returns {HTMLElement} */
-function hero({ result, seen }) {
+function hero({ result, seen, conditions }) {
   const { rule, classification, answer } = result;
   const shape = shapeId(rule?.bin_shape);
   const away = rule?.here === false;
@@ -58,7 +60,7 @@ function hero({ result, seen }) {
       heading(titleOf(result)),
       rule && !away && shape !== "rounded" ? el("p", { class: "find" }, t("answer.mark", { shape: t(`shape.${shape}`) })) : null),
     elsewhere(rule, answer.lang),
-    seenAs(seen, classification.name ?? "", answer.lang));
+    seenAs(seen, classification.name ?? "", answer.lang, conditions));
   card.querySelector("h1")?.setAttribute("lang", answer.lang);
   return dyed(card, rule?.bin_color);
 }
@@ -101,8 +103,16 @@ function nots(items, lang) {
   return el("section", { class: "nots" }, el("h2", {}, t("answer.not")), el("ul", { lang }, ...items.map(notThis)));
 }
 
+/** @param {Conditions} conditions @returns {HTMLElement|null} right below the bin: it may well be another one */
+function questionOf({ question, on, asking, toggle }) {
+  if (!question) return null;
+  return el("button", { type: "button", class: "question", "data-tag": question, "data-focus": `tag-${question}`, "aria-pressed": String(on.includes(question)), "aria-busy": String(asking), click: () => toggle(question) },
+    el("span", {}, t(`question.${question}`)), " ", el("span", { class: "yes" }, t("question.yes")));
+}
+
 /** @param {Conditions} conditions @returns {HTMLElement|null} one tap a condition: the answer changes in place */
-function conditionsOf({ known: tags, on, asking, told, toggle }) {
+function conditionsOf({ known: all, question, on, asking, told, toggle }) {
+  const tags = all.filter(({ id }) => id !== question);
   if (!tags.length) return null;
   const chips = tags.map(({ id, name }) =>
     el("button", { type: "button", class: "chip", "data-tag": id, "data-focus": `tag-${id}`, "aria-pressed": String(on.includes(id)), click: () => toggle(id) }, name));
@@ -115,9 +125,12 @@ function conditionsOf({ known: tags, on, asking, told, toggle }) {
 /** @param {Rather} rather @returns {HTMLElement|null} what it may be instead, one tap each */
 function ratherOf({ options, pick }) {
   if (!options.length) return null;
-  const chips = options.map(({ option, mostly }) =>
-    dyed(el("button", { type: "button", class: mostly ? "chip kind mostly" : "chip kind", "data-category": option.id, "data-focus": `kind-${option.id}`, click: () => pick(option) },
-      mark(option.bin_shape, "choice-mark"), option.name), option.bin_color));
+  const chips = options.map(({ option, mostly }) => {
+    const away = option.here === false;
+    const chip = el("button", { type: "button", class: mostly ? "chip kind mostly" : "chip kind", "data-category": option.id, "data-focus": `kind-${option.id}`, click: () => pick(option) },
+      mark(option.bin_shape, "choice-mark"), el("span", {}, option.name, away && " ", away && el("span", { class: "choice-away" }, t("choose.away"))));
+    return away ? chip : dyed(chip, option.bin_color);
+  });
   return el("section", { class: "rather", "aria-labelledby": "rather-title" }, el("h2", { id: "rather-title" }, t("rather.title")), el("div", { class: "chips" }, ...chips));
 }
 
@@ -146,11 +159,12 @@ export function answerPanel(shown, conditions, rather, { again, other, relang, b
     ...(shown.note ? [el("p", { class: "of" }, shown.note)] : []),
     ...(relang ? [button("relang", t("answer.relang"), relang)] : []),
     hero(shown),
+    questionOf(conditions),
     el("div", { class: "card body" }, ...parts),
     el("div", { id: "reward" }, shown.reward ? rewardCard(shown.reward, lang) : null),
     el("div", { class: "buttons after" },
       button("primary", t(back ? "history.new" : "answer.again"), again),
       back && button("", t("history.back"), back),
       !back && button("plain", t("answer.other"), other)),
-  ];
+  ].filter((part) => part !== null);
 }

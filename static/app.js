@@ -1,12 +1,14 @@
 /** Sets the page up: language, camera, buttons, and what the place and the browser have to say. */
 
 import { Camera } from "./camera.js";
+import { Comeback } from "./comeback.js";
 import { relang, toggle } from "./conditions.js";
 import { byId, el } from "./dom.js";
 import { acts, ask, hooks, learn, render, restart, resume, retry, showHistory, take } from "./flow.js";
 import { firstLang, lang, remember, speak, t } from "./i18n.js";
 import { listenForPhotos } from "./intake.js";
 import { Idle, kioskSeconds, lockDown } from "./kiosk.js";
+import { keepSite, keptSites } from "./memory.js";
 import { site } from "./scan.js";
 import { dyed, icon, mark } from "./shapes.js";
 import { state } from "./state.js";
@@ -57,13 +59,15 @@ function focusStart() {
 const MANY = 8; // bins: more are not shown, signs without names say nothing
 
 /** @type {Map<string, Awaited<ReturnType<typeof site>>>} */
-const sites = new Map();
+const sites = new Map(Object.entries(keptSites()));
 
 function drawSite() {
   const { name, texts = {}, bins = [] } = sites.get(lang()) ?? {};
   byId("place").textContent = name || "eco_actor";
   document.title = `${t("page.title")} · ${name || "eco_actor"}`;
-  byId("start-title").textContent = texts.title || t("start.title");
+  byId("brand").classList.toggle("named", Boolean(name));
+  state.title = texts.title ?? "";
+  byId("start-title").textContent = state.title || t("start.title");
   byId("start-lead").textContent = texts.lead || t("start.lead");
   byId("notice").hidden = !texts.notice;
   byId("notice").textContent = texts.notice ?? "";
@@ -75,7 +79,10 @@ function drawSite() {
 async function askSite() {
   const wanted = lang();
   const said = await site(wanted).catch(() => null);
-  if (said) sites.set(wanted, said);
+  if (said) {
+    sites.set(wanted, said);
+    keepSite(wanted, said);
+  }
   drawSite();
 }
 
@@ -102,14 +109,17 @@ function switchTo(wanted) {
 
 let reachable = true;
 
+/** In mid-scan the panel says it. */
 function drawReach() {
   const banner = byId("reach");
-  banner.hidden = reachable;
+  banner.hidden = reachable || ["waiting", "busy", "error"].includes(state.phase);
   if (reachable) return banner.replaceChildren();
-  const title = document.createElement("strong");
-  title.textContent = t(navigator.onLine ? "reach.down" : "reach.offline");
-  banner.replaceChildren(title, " ", t(state.kiosk ? "reach.kiosk" : "reach.text"));
+  const title = state.kiosk ? "reach.kiosk" : navigator.onLine ? "reach.down" : "reach.offline";
+  banner.replaceChildren(el("strong", {}, t(title)), " ", t(state.kiosk ? "reach.kiosk.text" : "reach.text"));
 }
+
+const isLost = () => state.phase === "error" && Boolean(state.problem?.lost);
+const comeback = new Comeback(() => isLost() && retry());
 
 /** @param {boolean} now */
 function reached(now) {
@@ -119,7 +129,7 @@ function reached(now) {
   if (!now) return;
   askSite();
   if (state.kiosk && !camera.usable) learn().catch(() => {});
-  if (state.phase === "error" && state.problem?.code === "network") retry();
+  if (isLost()) retry();
 }
 
 let outdated = false; // the server has another version of the page
@@ -132,7 +142,7 @@ function renew() {
 window.addEventListener("eco:offline", () => reached(false));
 window.addEventListener("eco:online", () => reached(true));
 window.addEventListener("offline", () => state.phase === "error" && render());
-window.addEventListener("online", () => state.phase === "error" && state.problem?.code === "network" && retry());
+window.addEventListener("online", () => isLost() && retry());
 window.addEventListener("eco:updated", () => {
   outdated = true;
   renew();
@@ -157,6 +167,9 @@ const deepen = () => !isDeep() && !state.kiosk && window.history.pushState({ eco
 /** @param {import("./state.js").Phase} phase */
 function moved(phase) {
   camera.want(phase === "start");
+  drawReach();
+  if (["waiting", "busy", "error"].includes(phase)) comeback.want(isLost());
+  else comeback.settle();
   idle?.stir();
   if (phase !== "start") return void (returning || deepen());
   renew();

@@ -11,12 +11,15 @@ import { dyed, icon, mark } from "./shapes.js";
 /** @param {Partial<Category> & {id: string, name: string}} option @param {(option: any) => void} pick @returns {HTMLElement} name, and the bin it goes to */
 function choice(option, pick) {
   const marked = option.bin_shape ? mark(option.bin_shape, "choice-mark") : null;
-  const node = el("button", { type: "button", class: "choice", "data-category": option.id, click: () => pick(option) },
+  const away = option.here === false;
+  const side = away ? el("span", { class: "choice-side choice-away" }, t("choose.away")) : el("span", { class: "choice-side" }, t("choose.goes", { bin: option.bin ?? "" }));
+  const node = el("button", { type: "button", class: away ? "choice not-here" : "choice", "data-category": option.id, click: () => pick(option) },
     marked,
     el("span", { class: "choice-text" },
       el("span", { class: "choice-name" }, option.name),
-      option.bin ? el("span", { class: "choice-side" }, option.here === false ? t("choose.away") : t("choose.goes", { bin: option.bin })) : null));
-  return dyed(node, option.bin_color);
+      option.bin ? " " : null,
+      option.bin ? side : null));
+  return away ? node : dyed(node, option.bin_color);
 }
 
 /** @param {() => void} more @returns {HTMLElement} none of the three */

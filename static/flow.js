@@ -8,7 +8,7 @@ import { dataUrl, prepare, release, revived, thumbnail, Unusable } from "./photo
 import { cancel, follow, newKey, Problem, start } from "./scan.js";
 import { afresh, state } from "./state.js";
 import { rewardCard, titleOf } from "./answer.js";
-import { draw, drawLink, nowText, say, steps } from "./view.js";
+import { draw, drawLink, drawNow, say, steps } from "./view.js";
 
 /** @typedef {import("./state.js").Ask} Ask */
 /** @typedef {import("./state.js").Task} Task */
@@ -75,7 +75,7 @@ function onEvent(event) {
   } else if (event.step === "reward" && event.reward && state.phase === "answer") {
     gain(event.reward);
   } else if (state.phase === "waiting") {
-    byId("now").textContent = nowText();
+    drawNow();
   }
 }
 
@@ -144,7 +144,7 @@ async function run(ask, task = null, seen = null) {
   try {
     state.task ??= await accepted(ask, running.signal, pause);
     keepForReload();
-    byId("now").textContent = nowText();
+    drawNow();
     await follow(state.task, { onEvent, onLink: drawLink }, running.signal);
   } catch (problem) {
     if (running.signal.aborted || state.running !== running) return;

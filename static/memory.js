@@ -5,6 +5,7 @@
 
 const SCAN = "eco.scan";
 const HISTORY = "eco.history";
+const SITE = "eco.site";
 export const MOST = 20;
 
 /** @param {() => Storage} store @param {string} key @param {unknown} value @returns {boolean} whether it was kept */
@@ -75,4 +76,15 @@ export function forgetHistory() {
   } catch {
     // Nothing was kept either.
   }
+}
+
+/** What the place said of itself: nothing of anybody's, so a station keeps it, too. @param {string} lang @param {any} said */
+export const keepSite = (lang, said) => put(() => localStorage, SITE, { ...keptSites(), [lang]: said });
+
+/** @returns {Record<string, any>} by language */
+export function keptSites() {
+  const kept = get(() => localStorage, SITE);
+  const known = kept && typeof kept === "object" ? Object.entries(kept) : [];
+  const whole = known.filter(([, said]) => said && typeof said === "object" && [said.bins ?? []].flat().every((bin) => bin?.name));
+  return Object.fromEntries(whole.map(([lang, said]) => [lang, { ...said, texts: said.texts ?? {}, bins: [said.bins ?? []].flat() }]));
 }

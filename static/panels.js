@@ -47,21 +47,35 @@ export function flatPanel(why, again, send) {
 /** Never 100: it is a guess. @param {number} share @returns {string} */
 export const percent = (share) => `${Math.round(Math.min(0.99, Math.max(0, share)) * 100)}${lang() === "ko" ? "" : " "}%`;
 
-/** @param {Problem} problem @param {boolean} kept whether there is a photo @returns {{title: string, text: string, said?: string, photo: boolean}} `said`: the server's own words; `photo`: another photo is what helps */
-function explain({ status, code, detail }, kept) {
-  if (status === 0 && code === "network") {
-    const kind = navigator.onLine ? "error.network" : "error.offline";
-    return { title: t(kind), text: t(kept ? `${kind}.text` : "error.network.plain"), photo: false };
-  }
+/**
+ * Nothing answered: the page goes on by itself, and nobody has to do anything.
+ * @param {() => void} retry @param {() => void} again @param {{word: string, kept: boolean, kiosk: boolean}} how
+ * @returns {HTMLElement[]}
+ */
+function lostPanel(retry, again, { word, kept, kiosk }) {
+  const title = kiosk ? "reach.kiosk" : navigator.onLine ? "error.network" : "error.offline";
+  const now = kiosk ? [] : [button("", t("error.network.now"), retry)]; // at a station it would be advice to nobody
+  return [
+    el("div", { class: "card calm error lost", role: "group" },
+      heading(t(title)),
+      el("p", { class: "lead" }, t(kept ? "error.network.photo" : "error.network.choice")),
+      el("div", { class: "buttons" }, ...now, button(kiosk ? "" : "plain", word, again))),
+  ];
+}
+
+/** @param {Problem} problem @returns {{title: string, text: string, said?: string, photo: boolean}} `said`: the server's own words; `photo`: another photo is what helps */
+function explain({ status, code, detail }) {
   const kinds = { 400: "unreadable", 404: "gone", 410: "gone", 413: "large", 415: "type", 422: "unreadable", 429: "busy", 503: "busy" };
   const kind = code === "storage" || code === "slow" ? code : kinds[status];
   if (!kind) return { title: t("error.title"), text: t("error.text"), said: detail, photo: false };
   return { title: t(`error.${kind}`), text: t(`error.${kind}.text`), photo: code !== "slow" && [400, 413, 415, 422].includes(status) };
 }
 
-/** @param {Problem} problem @param {() => void} retry @param {() => void} again @param {{word: string, kept: boolean}} how `word` of the way back @returns {HTMLElement[]} */
-export function errorPanel(problem, retry, again, { word, kept }) {
-  const { title, text, said, photo } = explain(problem, kept);
+/** @param {Problem} problem @param {() => void} retry @param {() => void} again @param {{word: string, kept: boolean, kiosk: boolean}} how `word` of the way back; `kept`: whether there is a photo @returns {HTMLElement[]} */
+export function errorPanel(problem, retry, again, how) {
+  if (problem.lost) return lostPanel(retry, again, how);
+  const { word } = how;
+  const { title, text, said, photo } = explain(problem);
   const another = button(photo ? "primary" : "", word, again);
   // The same photo again would be refused again.
   const buttons = photo ? [another] : [button("primary", t("error.retry"), retry), another];

@@ -8,6 +8,7 @@ const BASE = new URL("..", import.meta.url);
 const BROKEN_MS = 12_000; // a stream that does not open, or stays broken: ask instead
 const LOST_MS = 120_000; // nothing answers at all: give up
 const PROBE_MS = 8_000;
+const AGAIN_MS = 4000; // somebody looks at the page: the longest wait before a stream is tried again
 const POSTS = 6; // attempts before a busy server becomes an error
 
 /**
@@ -28,6 +29,11 @@ export class Problem extends Error {
     this.code = code;
     this.detail = detail;
     this.retryAfter = retryAfter;
+  }
+
+  /** Nothing answered. */
+  get lost() {
+    return this.status === 0 && this.code === "network";
   }
 
   get busy() {
@@ -63,6 +69,7 @@ function retryAfter(response) {
 /** @param {Response} response @returns {Promise<Problem>} */
 async function problemOf(response) {
   const body = await response.json().catch(() => ({}));
+  if ((response.status === 502 || response.status === 504) && !body.code) return new Problem({}); // a proxy whose server is gone
   const { code = "", detail = body.title ?? "" } = body;
   return new Problem({ status: response.status, code, detail, retryAfter: retryAfter(response) });
 }
@@ -153,7 +160,7 @@ async function listen(task, watcher, signal) {
     }
     if (state !== "open") timer ||= setTimeout(() => stream.close(), BROKEN_MS);
   };
-  const stream = eco.follow(task.stream, { signal, onEvent, onState });
+  const stream = eco.follow(task.stream, { signal, onEvent, onState, mostMs: AGAIN_MS });
   await stream.ended;
   clearTimeout(timer);
   signal.throwIfAborted();
@@ -169,7 +176,7 @@ async function listen(task, watcher, signal) {
 async function poll(task, watcher, signal) {
   const lost = performance.now() + LOST_MS;
   for (;;) {
-    let wait = 2;
+    let wait = 1 + Math.random();
     try {
       const response = await request(task.result, { signal });
       if (response.status === 200) return await settle(await response.json(), task, watcher, signal);
@@ -232,7 +239,7 @@ export async function site(lang) {
   try {
     return await (await request(`site?lang=${lang}`, { signal: AbortSignal.timeout(PROBE_MS) })).json();
   } catch (problem) {
-    if (problem instanceof Problem && problem.status > 0) return {};
+    if (problem instanceof Problem && problem.status > 0 && problem.status < 500) return {};
     throw problem instanceof Problem ? problem : new Problem({});
   }
 }

@@ -31,6 +31,7 @@ export const state = {
   /** A chosen photo is being read. */ reading: false,
   /** @type {import("./scan.js").Link} */ link: "live",
   /** @type {string|null} */ note: null,
+  /** @type {string} what the place asks with, instead of the page's own words */ title: "",
   busyFor: 0,
   kiosk: false,
   running: new AbortController(),

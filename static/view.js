@@ -4,7 +4,7 @@ import { answerPanel } from "./answer.js";
 import { choosePanel, everything } from "./choosing.js";
 import { byId, el } from "./dom.js";
 import { lang, t } from "./i18n.js";
-import { byLikelihood, rather } from "./likely.js";
+import { byLikelihood, questionOf, rather } from "./likely.js";
 import { history } from "./memory.js";
 import { busyPanel, errorPanel, flatPanel, waitingPanel } from "./panels.js";
 import { historyPanel, when } from "./past.js";
@@ -24,11 +24,21 @@ export function say(text) {
   if (text) byId("live").textContent = text;
 }
 
+/** @returns {string} the step that somebody waits for */
+const nowStep = () => steps.now ?? (state.ask?.category ? "rule" : "vision");
+
 /** @returns {string} what happens at this moment */
-export const nowText = () => {
+const nowText = () => {
   if (!state.task) return t(state.ask?.category ? "scan.now.rule" : "scan.sending");
-  return t(`scan.now.${steps.now ?? (state.ask?.category ? "rule" : "vision")}`);
+  return t(`scan.now.${nowStep()}`);
 };
+
+/** The waiting panel goes along with the steps. */
+export function drawNow() {
+  const title = byId("panel").querySelector(".waiting h1");
+  if (title) title.textContent = t(`scan.title.${nowStep()}`);
+  byId("now").textContent = nowText();
+}
 
 /** @param {import("./scan.js").Link} link */
 export function drawLink(link) {
@@ -49,7 +59,7 @@ function choose(acts) {
   const own = result?.answer.lang === lang();
   const named = ({ category, name }) => ({ id: category, name: (!own && all.find(({ id }) => id === category)?.name) || name });
   return choosePanel({
-    title: t(unsure ? "choose.title" : "choose.own"),
+    title: unsure ? t("choose.title") : state.title || t("choose.own"),
     text: unsure ? t("choose.lead") : problem?.code === "vision_off" ? t("choose.off") : "",
     few: unsure ? result.classification.alternatives.map(named) : null,
     all,
@@ -61,11 +71,17 @@ function choose(acts) {
   });
 }
 
-/** @returns {import("./answer.js").Tag[]} those that change something for this thing */
+/** @returns {{known: import("./answer.js").Tag[], question: string|null}} those that change something for this thing */
 function tags() {
-  const { catalog, result } = state;
-  const entry = catalog?.categories.find(({ id }) => id === result.classification.category);
-  return byLikelihood((catalog?.tags ?? []).filter(({ id }) => entry?.tags?.includes(id)));
+  const { catalog, result, ask, asking } = state;
+  const { category } = result.classification;
+  const entry = catalog?.categories.find(({ id }) => id === category);
+  const known = byLikelihood(category, (catalog?.tags ?? []).filter(({ id }) => entry?.tags?.includes(id)));
+  const question = questionOf(category);
+  const on = asking ?? ask?.tags ?? [];
+  // What moved the thing already decides alone: asking would lead nowhere.
+  const matters = on.includes(question ?? "") || result.rule?.bin_id === entry?.bin_id;
+  return { known, question: matters && known.some(({ id }) => id === question) ? question : null };
 }
 
 /** @param {Acts} acts @returns {HTMLElement[]} */
@@ -74,9 +90,11 @@ function answer(acts) {
   const byPhoto = !past && (seen ?? result.classification).backend !== "user";
   const note = past ? t("answer.reopened", { when: when(past.at) }) : null;
   const other = result.answer.lang !== lang() && !asking;
+  const { known, question } = tags();
+  const conditions = known.filter(({ id }) => ask?.tags?.includes(id)).map(({ name }) => name);
   return answerPanel(
-    { result, seen: seen ?? result.classification, reward, plain: state.kiosk, note },
-    { known: tags(), on: asking ?? ask?.tags ?? [], asking: asking !== null, told, toggle: acts.toggle },
+    { result, seen: seen ?? result.classification, reward, plain: state.kiosk, note, conditions },
+    { known, question, on: asking ?? ask?.tags ?? [], asking: asking !== null, told, toggle: acts.toggle },
     { options: byPhoto ? rather(result.classification.category, catalog?.categories ?? []) : [], pick: acts.pick },
     { again: acts.again, other: acts.other, relang: other ? acts.relang : null, back: past ? acts.history : null },
   );
@@ -84,16 +102,16 @@ function answer(acts) {
 
 /** @param {Acts} acts @returns {HTMLElement[]} */
 function panel(acts) {
-  const { phase, problem, ask } = state;
+  const { phase, problem } = state;
   if (phase === "start") return [];
   if (phase === "answer") return answer(acts);
   if (phase === "choose") return choose(acts);
   if (phase === "history") return historyPanel(history(), { open: acts.open, clear: acts.clear, again: acts.again });
-  if (phase === "error" && problem) return errorPanel(problem, acts.retry, acts.again, { word: wayBack(), kept: state.photo !== null });
+  if (phase === "error" && problem) return errorPanel(problem, acts.retry, acts.again, { word: wayBack(), kept: state.photo !== null, kiosk: state.kiosk });
   if (phase === "flat") return flatPanel(state.photo?.flat ?? "plain", acts.again, acts.send);
   if (state.reading) return waitingPanel(t("photo.reading"), t("photo.reading.text"), acts.again);
   if (phase === "busy") return busyPanel(state.busyFor, () => state.hurry(), acts.again);
-  return waitingPanel(t(ask?.category ? "scan.title.own" : "scan.title"), nowText(), acts.again);
+  return waitingPanel(t(`scan.title.${nowStep()}`), nowText(), acts.again);
 }
 
 function drawPhoto() {

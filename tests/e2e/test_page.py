@@ -198,7 +198,7 @@ async def test_a_disk_that_takes_nothing_is_no_crowd(browser_page: Page, page_ur
     keys = await turned_away(browser_page, "internal", "storage")
     await browser_page.goto(page_url)
     await browser_page.set_input_files("#file", upload(photo()))
-    await expect(browser_page.locator(".error .lead")).to_contain_text("서버에 문제가 생겼어요")
+    await expect(browser_page.locator(".error .lead")).to_contain_text("저희 쪽에 문제가 생겼어요")
     await expect(browser_page.locator(".error [lang=en]")).to_have_text("no more room")
     await expect(browser_page.locator("[data-mark=failed]")).to_have_attribute(
         "data-step", "vision"

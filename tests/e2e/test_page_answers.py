@@ -31,7 +31,8 @@ async def test_a_condition_changes_the_answer_in_place_and_back(
 ) -> None:
     """A tap leads to another bin and says so, beside the same photo; a second tap leads back.
 
-    Each such question names the scan whose answer it replaces.
+    Each such question names the scan whose answer it replaces. How sure it is stays with the
+    thing, whose condition is named.
     """
     sent = asked(browser_page)
     tasks = await started(browser_page)
@@ -46,9 +47,12 @@ async def test_a_condition_changes_the_answer_in_place_and_back(
     await expect(chip).to_have_attribute("aria-pressed", "true")
     await expect(chip).to_be_focused()
     await expect(browser_page.locator("#preview")).to_be_visible()
-    await expect(browser_page.locator(".seen")).to_contain_text("사진에서 본 것")
+    await expect(browser_page.locator(".seen")).to_contain_text("사진 속 물건 유리병")
+    await expect(browser_page.locator(".seen .with")).to_have_text("고르신 상태 깨짐·파손")
+    await expect(browser_page.locator(".sure")).to_contain_text("무엇인지")
     await chip.click()
     await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
+    await expect(browser_page.locator(".with")).to_have_count(0)
     glass = {"category": "glass", "lang": "ko"}
     photo, broken, whole = tasks
     assert sent == [
@@ -153,7 +157,16 @@ async def test_a_wrong_answer_is_corrected_without_being_unsure(
 async def test_a_bin_that_is_not_here_says_where_to_go_instead(
     browser_page: Page, plain_server: Server
 ) -> None:
-    """`here: false` is in the title that has the focus, and in what is said of a change."""
+    """`here: false` is in the title that has the focus, and in what is said of a change.
+
+    Among all kinds its tile says so, too, also to who listens, and has no colour.
+    """
+
+    async def move(route: Route) -> None:
+        answer = await route.fetch()
+        told = await answer.json()
+        next(one for one in told["categories"] if one["id"] == "glass")["here"] = False
+        await route.fulfill(response=answer, json=told)
 
     async def send_away(route: Route) -> None:
         answer = await route.fetch()
@@ -162,8 +175,16 @@ async def test_a_bin_that_is_not_here_says_where_to_go_instead(
         await route.fulfill(response=answer, body=body)
 
     await browser_page.route("**/scan/*/stream", send_away)
+    await browser_page.route("**/scan/categories?*", move)
     await browser_page.goto(plain_server.url)
-    await choose(browser_page, "glass")
+    await browser_page.locator("#by-hand").click()
+    tile = browser_page.get_by_role("button", name="유리병 여기에는 없어요")
+    fill = "(tile) => getComputedStyle(tile.querySelector('.choice-mark')).fill"
+    assert await tile.evaluate(fill) == "none"
+    plastic = browser_page.locator(".choice[data-category=plastic]")
+    assert await plastic.evaluate(fill) == "rgb(31, 111, 235)"
+    await tile.click()
+    await browser_page.locator(".bin").wait_for()
     title = "여기에는 유리병 수거함이 없어요"
     await expect(browser_page.locator(".bin.away h1")).to_have_text(title)
     await expect(browser_page.locator(".bin.away h1")).to_be_focused()
@@ -194,65 +215,3 @@ async def test_switching_the_language_translates_the_answer_in_place(
     korean = "all => all.filter((n) => /[가-힣]/.test(n.ariaLabel ?? '')).map((n) => n.ariaLabel)"
     labels = await browser_page.locator("[aria-label]:visible").evaluate_all(korean)
     assert labels == ["언어 · Language"]
-
-
-async def test_what_the_place_says_of_itself_is_on_the_start(
-    browser_page: Page, plain_server: Server
-) -> None:
-    """Name, title, lead and notice of the site replace the page's own words."""
-    texts = {"title": "Which bin?", "lead": "Show it.", "notice": "Closed on Sundays."}
-    star = {"id": "books", "name": "book box", "color": "#7a4b9d", "shape": "star"}
-
-    async def say(route: Route) -> None:
-        bins = [{**star, "here": True}, {**star, "id": "no", "name": "no", "here": False}]
-        await route.fulfill(json={"name": "Library", "region": None, "texts": texts, "bins": bins})
-
-    await browser_page.route("**/site?*", say)
-    await browser_page.goto(plain_server.url)
-    await expect(browser_page.locator("#place")).to_have_text("Library")
-    await expect(browser_page.get_by_role("heading", level=1)).to_have_text("Which bin?")
-    await expect(browser_page.locator("#start-lead")).to_have_text("Show it.")
-    await expect(browser_page.locator("#notice")).to_have_text("Closed on Sundays.")
-    await expect(browser_page.locator("#bins li")).to_have_text(["book box"])
-    await expect(browser_page.locator("#bins")).to_be_visible()
-
-
-async def test_signs_without_names_are_not_shown(browser_page: Page, plain_server: Server) -> None:
-    """A place with all bins shows none of them on the start."""
-    await browser_page.goto(plain_server.url)
-    await expect(browser_page.locator("#bins li")).to_have_count(19)
-    await expect(browser_page.locator("#bins")).to_be_hidden()
-
-
-async def test_a_server_that_is_gone_is_told_and_comes_back_by_itself(
-    browser_page: Page, plain_server: Server
-) -> None:
-    """A banner while nobody answers; a question that failed meanwhile is asked again by itself."""
-    await browser_page.goto(plain_server.url)
-    await browser_page.locator("#by-hand").click()
-    await browser_page.locator(".choice[data-category=glass]").wait_for()
-    await browser_page.context.set_offline(True)
-    await expect(browser_page.locator("#reach")).to_be_visible()
-    await expect(browser_page.locator("#live")).to_contain_text("인터넷에 연결되어 있지 않아요")
-    await browser_page.locator(".choice[data-category=glass]").click()
-    await expect(browser_page.locator(".error h1")).to_be_visible()
-    await browser_page.context.set_offline(False)
-    await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
-    await expect(browser_page.locator("#reach")).to_be_hidden()
-
-
-async def test_the_install_button_is_there_once_the_browser_offers_it(
-    browser_page: Page, plain_server: Server
-) -> None:
-    """Hidden before, gone after the one tap that asks."""
-    await browser_page.goto(plain_server.url)
-    await expect(browser_page.locator("#install")).to_be_hidden()
-    await browser_page.evaluate(
-        """() => {
-            const prompt = async () => void (window.prompted = true);
-            dispatchEvent(new CustomEvent("eco:installable", { detail: { prompt } }));
-        }"""
-    )
-    await browser_page.get_by_role("button", name="설치").click()
-    await expect(browser_page.locator("#install")).to_be_hidden()
-    assert await browser_page.evaluate("window.prompted")

@@ -180,9 +180,15 @@ async def test_several_cameras_can_be_switched(filming: Browser, plain_server: S
 async def test_a_phone_without_a_live_camera_asks_the_phones_own(
     browser: Browser, plain_server: Server
 ) -> None:
-    """Where a page may not film, the button opens the phone's camera by a file field."""
+    """Where a page may not film, the button opens the phone's camera by a file field.
+
+    Held sideways, too, it and what else there is to start with are all on the screen.
+    """
     async with profile(browser, has_touch=True, is_mobile=True) as page:
         await page.goto(plain_server.url)
         await expect(page.locator("#open-camera")).to_be_hidden()
         await expect(page.locator(".camera-only")).to_be_visible()
+        await page.set_viewport_size({"width": 844, "height": 390})
+        for button in (".camera-only", ".album", "#by-hand"):
+            await expect(page.locator(button)).to_be_in_viewport(ratio=1)
         await expect(page.locator("#camera")).to_have_attribute("capture", "environment")

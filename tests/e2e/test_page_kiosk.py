@@ -17,6 +17,9 @@ SMALL = """(least) => [...document.querySelectorAll("button, a, input, label.but
 BEYOND = """() => [document.documentElement.scrollWidth - innerWidth,
     document.documentElement.scrollHeight - innerHeight].some((over) => over > 0)"""
 
+LETTERS = "parseFloat(getComputedStyle(document.querySelector('.choice-name')).fontSize)"
+SCROLLS = "(node) => node.scrollHeight > node.clientHeight"
+
 TIGHT = """(tiles) => tiles.filter((tile) => {
     const words = document.createRange();
     words.selectNodeContents(tile.querySelector(".choice-name"));
@@ -47,7 +50,10 @@ async def leave(page: Page) -> None:
 async def test_a_station_shows_its_camera_at_once_within_the_screen(
     filming: Browser, plain_server: Server, width: int, height: int
 ) -> None:
-    """Live view and a big shutter without a tap; nothing to type, no file, no history, no link."""
+    """Live view and a big shutter without a tap; nothing to type, no file, no history, no link.
+
+    The shutter says what it does.
+    """
     screen = {"width": width, "height": height}
     async with profile(filming, permissions=["camera"], viewport=screen) as page:
         await page.goto(f"{plain_server.url}/?kiosk")
@@ -55,6 +61,10 @@ async def test_a_station_shows_its_camera_at_once_within_the_screen(
         shutter = await page.locator("#shutter").bounding_box()
         assert shutter is not None
         assert min(shutter["width"], shutter["height"]) >= 120
+        await expect(page.locator("#shutter .icon")).to_be_visible()
+        word = await page.get_by_role("button", name="사진 찍기").locator(".word").bounding_box()
+        assert word is not None
+        assert word["height"] > 30
         for absent in (".album", ".camera-only", "#to-history", "#install", "a", "input.search"):
             await expect(page.locator(absent).locator("visible=true")).to_have_count(0)
         assert not await page.evaluate(BEYOND)
@@ -65,11 +75,19 @@ async def test_a_station_shows_its_camera_at_once_within_the_screen(
 async def test_every_target_of_a_station_is_big(
     browser: Browser, plain_server: Server, width: int, height: int
 ) -> None:
-    """All kinds and the answer fit the screen's width, with targets of at least 64 px."""
+    """All kinds and the answer fit the screen's width, with targets of at least 64 px.
+
+    The kinds fill its height without scrolling, with labels that are read from afar.
+    """
     screen = {"width": width, "height": height}
     async with profile(browser, viewport=screen) as page:
         await page.goto(f"{plain_server.url}/?kiosk")
         await expect(page.locator(".hands .choice")).to_have_count(19)
+        assert await page.evaluate(LETTERS) >= 22
+        assert not await page.locator(".hands").evaluate(SCROLLS)
+        last = await page.locator(".hands .choice").last.bounding_box()
+        assert last is not None
+        assert last["y"] + last["height"] > 0.93 * height
         assert await page.evaluate(SMALL, 64) == []
         await answer(page)
         await expect(page.locator(".chip").first).to_be_visible()
@@ -101,8 +119,8 @@ async def test_nobody_for_a_while_resets_the_station(
     await expect(browser_page.locator("#idle")).to_be_hidden()
     await expect(browser_page.locator("#start")).to_be_visible()
     await expect(browser_page.locator("html")).to_have_attribute("lang", "ko")
-    kept = "[localStorage.length, sessionStorage.getItem('eco.scan')]"
-    assert await browser_page.evaluate(kept) == [0, None]
+    kept = "[...Object.keys(localStorage), sessionStorage.getItem('eco.scan')]"
+    assert await browser_page.evaluate(kept) == ["eco.site", None]
 
 
 async def test_any_touch_stays(browser_page: Page, plain_server: Server) -> None:
@@ -153,11 +171,26 @@ async def test_a_station_keeps_nothing_of_the_person_before(
     await browser_page.locator(".lang[data-lang=en]").click()
     await answer(browser_page)
     await expect(browser_page.locator("#to-history")).to_be_hidden()
-    assert await browser_page.evaluate("localStorage.length") == 0
+    assert await browser_page.evaluate("Object.keys(localStorage)") == ["eco.site"]
     kept = """(kind) => !document.querySelector("h1").dispatchEvent(
         new Event(kind, { bubbles: true, cancelable: true }))"""
     for kind in ("contextmenu", "selectstart", "dragstart"):
         assert await browser_page.evaluate(kept, kind)
+
+
+async def test_a_station_without_its_server_gives_no_advice(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """Who stands before it cannot mend it: it says that it goes on by itself, and does."""
+    await browser_page.goto(f"{plain_server.url}/?kiosk")
+    await browser_page.locator(".hands .choice").first.wait_for()
+    await browser_page.context.set_offline(True)
+    await browser_page.locator(".choice[data-category=glass]").click()
+    await expect(browser_page.locator(".error h1")).to_have_text("잠시 쉬고 있어요")
+    await expect(browser_page.locator(".error .lead")).to_contain_text("저절로 이어서")
+    await expect(browser_page.locator(".error .button")).to_have_text(["처음으로"])
+    await browser_page.context.set_offline(False)
+    await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
 
 
 async def test_without_kiosk_nobody_is_asked_whether_they_are_there(

@@ -3,10 +3,20 @@
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from eco_actor.scan.rules import RuleBook
 from tests.e2e.paging import asked, choose
 from tests.web.serving import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+BOOK = RuleBook.load()
+ORDERED = """async () => {
+    const { byLikelihood } = await import("/static/likely.js");
+    const { categories } = await (await fetch("/scan/categories")).json();
+    const ordered = ({ id, tags }) => byLikelihood(id, tags.filter((tag) => tag !== "haunted")
+        .map((tag) => ({ id: tag }))).map((tag) => tag.id);
+    return Object.fromEntries(categories.map((one) => [one.id, ordered(one)]));
+}"""
 
 
 async def taken_for(page: Page, category: str) -> None:
@@ -42,7 +52,10 @@ async def test_what_a_photo_is_mistaken_for_is_one_tap_away(
 
 
 async def test_likely_conditions_come_first(browser_page: Page, plain_server: Server) -> None:
-    """Dirt before marks, size and batteries; what this page does not know comes last."""
+    """What leads to another bin first, and of that the likeliest; what is not known comes last.
+
+    So it is for every kind by the rules there are.
+    """
 
     async def add(route: Route) -> None:
         answer = await route.fetch()
@@ -58,8 +71,35 @@ async def test_likely_conditions_come_first(browser_page: Page, plain_server: Se
     await choose(browser_page, "plastic")
     await browser_page.locator(".chip").first.wait_for()
     shown = await browser_page.locator(".chip").evaluate_all("all => all.map((c) => c.dataset.tag)")
-    known = ["soiled", "has_contents", "sharp", "mixed_material", "composite_mark", "large"]
-    assert shown == [*known, "built_in_battery", "haunted"]
+    known = ["soiled", "sharp", "mixed_material", "composite_mark", "large", "built_in_battery"]
+    assert shown == [*known, "has_contents", "haunted"]
+    for category, tags in (await browser_page.evaluate(ORDERED)).items():
+        moved = [BOOK.apply(category, [tag], "ko").moved for tag in tags]
+        assert moved == sorted(moved, reverse=True), category
+
+
+async def test_a_bottle_is_asked_about_its_deposit_right_below_its_bin(
+    browser_page: Page, plain_server: Server
+) -> None:
+    """One tap leads to the return point and one back; nobody is asked for its battery.
+
+    What is broken is taken back nowhere: then it is no question.
+    """
+    await browser_page.goto(plain_server.url)
+    await choose(browser_page, "glass")
+    question = browser_page.locator(".bin + .question")
+    await expect(question).to_contain_text("보증금 표시가 있는 소주, 맥주, 음료 병인가요?")
+    shown = await browser_page.locator(".chip").evaluate_all("all => all.map((c) => c.dataset.tag)")
+    assert shown == ["broken", "soiled", "has_contents"]
+    await question.click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("빈병 반환처")
+    await expect(question).to_have_attribute("aria-pressed", "true")
+    await expect(question).to_be_focused()
+    await question.click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
+    await browser_page.locator("[data-tag=broken]").click()
+    await expect(browser_page.locator(".bin h1")).to_have_text("불연성 마대")
+    await expect(question).to_have_count(0)
 
 
 async def test_a_scan_that_cannot_be_revised_is_asked_as_a_new_one(

@@ -157,7 +157,7 @@ async def test_forced_colours_keep_every_sign(browser: Browser, plain_server: Se
         assert stroke == "rgb(255, 255, 255)"
         back = "(node) => getComputedStyle(node).backgroundColor"
         pressed = await page.locator("[data-tag=sharp]").evaluate(back)
-        assert pressed != await page.locator(".chip").first.evaluate(back)
+        assert pressed != await page.locator(".chip[aria-pressed=false]").first.evaluate(back)
         assert await page.locator(".after").evaluate(back) == "rgb(0, 0, 0)"
 
 
@@ -178,6 +178,8 @@ async def test_the_keyboard_alone_reaches_conditions_history_and_the_start(
     await keyboard.press("Enter")
     await expect(page.locator(".bin h1")).to_be_focused()
     await page.locator(".chip").first.wait_for()
+    await keyboard.press("Tab")
+    await expect(page.locator(".question")).to_be_focused()
     await keyboard.press("Tab")
     await expect(page.locator(".chip").first).to_be_focused()
     await keyboard.press("Space")

@@ -174,7 +174,10 @@ async def test_the_browsers_back_leaves_the_answer_and_not_the_page(
 async def test_a_reload_in_mid_scan_goes_on_with_the_same_scan(
     browser_page: Page, server: Callable[..., Server], tmp_path: Path
 ) -> None:
-    """The photo is still there, no second scan is sent, and the answer comes."""
+    """The photo is still there, no second scan is sent, and the answer comes.
+
+    What is said above goes along with the steps.
+    """
     running = server(vision=True, program=GATED, env={"ECO_GATES": str(tmp_path)})
     posts: list[str] = []
 
@@ -191,7 +194,10 @@ async def test_a_reload_in_mid_scan_goes_on_with_the_same_scan(
     await expect(browser_page.locator("#bar")).to_have_attribute("aria-valuenow", "10")
     width = "document.getElementById('preview').naturalWidth"
     await browser_page.wait_for_function(f"{width} === 320")
-    for step in ("vision", "rule", "answer", "reward"):
+    await expect(browser_page.locator(".waiting h1")).to_have_text("사진을 살펴보고 있어요")
+    (tmp_path / "vision").touch()
+    await expect(browser_page.locator(".waiting h1")).to_have_text("규칙을 찾고 있어요")
+    for step in ("rule", "answer", "reward"):
         (tmp_path / step).touch()
     await expect(browser_page.locator(".bin h1")).to_have_text("유리병 수거함")
     await expect(browser_page.locator(DONE)).to_have_count(4)
