@@ -8,11 +8,17 @@ from typing import Any
 import aiohttp
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import settings
 
 pytest.register_assert_rewrite("tests.web.checks", "tests.web.client", "tests.web.serving")
 
 from tests.web.client import Client  # noqa: E402
 from tests.web.serving import ROOT, Server  # noqa: E402
+
+# A run that fails tells of the change that was made; `--hypothesis-profile random` looks for more.
+settings.register_profile("same", derandomize=True, database=None, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile("same")
 
 MATERIALS = ("cardboard", "glass", "metal", "paper", "plastic")
 
